@@ -1,0 +1,107 @@
+"""A delivery: one notification owed to one contact by one channel, with every attempt on record."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+MAX_ATTEMPTS = 5
+"""Tries by a contact's last channel before it counts as unreachable."""
+ATTEMPTS_BEFORE_NEXT = 3
+"""Tries by one channel where the contact has another: half a minute, not five."""
+BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=180))
+LEASE = timedelta(seconds=60)
+"""How long a claim keeps others from sending; longer than any channel's timeouts together."""
+LONGEST_WISH = timedelta(minutes=15)
+"""The most that a provider's ``Retry-After`` may postpone the next try."""
+
+Kind = Literal["escalation", "manual", "resolved", "alarm"]
+State = Literal["queued", "leased", "accepted", "failed"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is to be said, channel-neutral; a channel renders it. All text is hostile."""
+
+    kind: Kind
+    plan: str
+    incident: str
+    """Public id, ``INC-…``."""
+    title: str
+    severity: str
+    service: str
+    status: str
+    """``open``, ``acknowledged`` or ``resolved``."""
+    opened_at: datetime
+    reason: str
+    """Why this contact is told now, in one sentence (``escalation step 2 of 3``)."""
+    summary: str = ""
+    source_url: str | None = None
+    incident_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try: when, what the provider answered, and the error if there was one (never a secret)."""
+
+    at: datetime
+    accepted: bool
+    status: int | None = None
+    provider_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One row of the outbox."""
+
+    id: str
+    """Unique within the incident and stable: ``<seq of the causing event>-<contact>-<nth channel>``."""
+    incident: str
+    contact: str
+    nth: int
+    """Which of the contact's channels, from 0."""
+    channel: str
+    """Name of the channel at the time when it was owed; ``-`` where the contact has none."""
+    message: Message
+    idempotency_key: str
+    caused_by: int
+    """Sequence number of the event that this delivery is owed for."""
+    owed_at: datetime
+    due_at: datetime
+    """When to try next, or when the lease of the try under way ends."""
+    last: bool = True
+    """Whether the contact has no further channel."""
+    state: State = "queued"
+    attempts: tuple[Attempt, ...] = field(default=())
+    claims: int = 0
+    """Claims taken; one more than `attempts` while a try is under way or was cut off."""
+
+    def claimed(self, now: datetime) -> Delivery:
+        """Leased to the caller until ``now`` + `LEASE`."""
+        return replace(self, state="leased", due_at=now + LEASE, claims=self.claims + 1)
+
+    def after(self, attempt: Attempt, *, permanent: bool, retry_after: float | None) -> Delivery:
+        """The row once the outcome of a try is known: accepted, failed for good, or queued again."""
+        tried = replace(self, attempts=(*self.attempts, attempt))
+        if attempt.accepted:
+            return replace(tried, state="accepted")
+        if permanent or self.claims >= (MAX_ATTEMPTS if self.last else ATTEMPTS_BEFORE_NEXT):
+            return replace(tried, state="failed")
+        return replace(tried, state="queued", due_at=attempt.at + _pause(self, retry_after))
+
+
+def idempotency_key(event_hash: str, contact: str) -> str:
+    """The key that receivers may use to drop repeats: made from the event and the contact."""
+    return hashlib.sha256(f"{event_hash}\n{contact}".encode()).hexdigest()[:40]
+
+
+def _pause(delivery: Delivery, retry_after: float | None) -> timedelta:
+    """Backoff with jitter of up to a fifth, drawn from the delivery's own key so that it can be replayed."""
+    base = BACKOFF[min(delivery.claims, len(BACKOFF)) - 1]
+    seed = hashlib.sha256(f"{delivery.idempotency_key}{delivery.id}{delivery.claims}".encode()).digest()[0]
+    pause = base * (1 + seed / 255 / 5)
+    wish = min(timedelta(seconds=retry_after or 0), LONGEST_WISH)
+    return max(pause, wish)

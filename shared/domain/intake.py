@@ -1,0 +1,308 @@
+"""What alerts do to an incident: open it, count on it, resolve it, open it again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from shared.domain import opening
+from shared.domain.change import AlertSeen, Change, Draft
+from shared.domain.classification import Signal
+from shared.domain.escalation import fire_lapsed, start_ladder
+from shared.domain.incident import MOST_ALERTS, AlertState, Head, Incident
+from shared.domain.plan import Directory, Rules
+from shared.domain.sla import Clock, started
+from shared.domain.timeline import stamp
+
+Action = Literal["opened", "updated", "resolved", "pending", "suppressed", "ignored"]
+MOST_IN_ONE_CHANGE = 50
+"""Fingerprints per change: with incident, head, events and deliveries it stays under 100 rows."""
+MOST_TEXT_IN_ONE_CHANGE = 400_000
+"""Characters of labels and annotations per change, so that a transaction stays under 4 MiB."""
+EARLY_KEPT = 64
+OTHERS_FIRE = "other alerts of the incident are firing"
+LAST_RESOLVED = "with it the last firing alert is resolved"
+
+
+@dataclass(frozen=True)
+class Disposition:
+    """What became of one alert; ``incident`` is None where it touched none."""
+
+    signal: Signal
+    action: Action
+    rule: str
+    incident: str | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a group's alerts go: its partition, the partition's head, and its newest incident."""
+
+    partition: str
+    group: str
+    head: Head | None = None
+    newest: Incident | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """The outcome for a prefix of the signals; the rest belongs in the next change."""
+
+    change: Change | None
+    dispositions: tuple[Disposition, ...]
+    head: Head | None = None
+    """The head, where it alone changes: an early resolution is remembered."""
+
+
+def receive(
+    slot: Slot,
+    signals: Sequence[Signal],
+    frozen: Rules | None,
+    current: Rules,
+    directory: Directory,
+    now: datetime,
+) -> Received:
+    """Apply signals of one group, in order, as far as one change carries.
+
+    ``frozen`` are the rules of ``slot.newest`` (None where there is none), ``current`` those of today, by
+    which a new incident opens.
+    """
+    return _Intake(slot, frozen, current, directory, now).run(signals)
+
+
+@dataclass
+class _Intake:
+    slot: Slot
+    frozen: Rules | None
+    current: Rules
+    directory: Directory
+    now: datetime
+    draft: Draft | None = None
+    head: Head | None = None
+    done: list[Disposition] = field(default_factory=list)
+    weight: int = 0
+
+    def run(self, signals: Sequence[Signal]) -> Received:
+        for signal in signals:
+            if self._full(signal) or self._next_incident_needed(signal):
+                break
+            action, rule = self._firing(signal) if signal.alert.firing else self._resolved(signal)
+            incident = self._incident
+            self.done.append(Disposition(signal, action, rule, incident.id if incident else None))
+        return self._close()
+
+    @property
+    def _incident(self) -> Incident | None:
+        return self.draft.incident if self.draft else self.slot.newest
+
+    def _full(self, signal: Signal) -> bool:
+        alert = signal.alert
+        texts = (*alert.labels.values(), *alert.annotations.values(), alert.summary)
+        self.weight += min(60_000, sum(map(len, texts)))
+        touched = len(self.draft.alerts) if self.draft else 0
+        return bool(self.done) and (touched >= MOST_IN_ONE_CHANGE or self.weight > MOST_TEXT_IN_ONE_CHANGE)
+
+    def _next_incident_needed(self, signal: Signal) -> bool:
+        """Two incidents never share a change."""
+        if self.draft is None or self.draft.incident.status != "resolved" or not signal.alert.firing:
+            return False
+        return not self._reopens(self.draft.incident) and not self._over(signal)
+
+    def _firing(self, signal: Signal) -> tuple[Action, str]:
+        if self._over(signal):
+            return "ignored", "this occurrence is resolved already"
+        incident = self._incident
+        action: Action = "updated"
+        if incident is None or (incident.status == "resolved" and not self._reopens(incident)):
+            self.draft, action, rule = self._open(signal), "opened", signal.rule
+        elif incident.status == "resolved":
+            opening.reopen(self._edit(), "source", _actor(signal), signal.alert.started_at, None, self.now)
+            rule = "fires again within the plan's window"
+        else:
+            rule = "joins the open incident"
+        draft = self._edit()
+        if not self._see(draft, signal):
+            return "suppressed", f"more than {MOST_ALERTS} alerts in one incident"
+        self._raise_severity(draft, signal)
+        return action, rule
+
+    def _resolved(self, signal: Signal) -> tuple[Action, str]:
+        alert, incident = signal.alert, self._incident
+        if incident is None:
+            self._remember(signal)
+            return "ignored", "nothing is open; the resolution is remembered"
+        seen = incident.alerts.get(alert.fingerprint)
+        if seen is not None and not seen.firing and seen.started_at >= alert.started_at:
+            return "ignored", "this occurrence is resolved already"
+        if seen is not None and (alert.ended_at or alert.started_at) < seen.started_at:
+            return "ignored", "an earlier occurrence; a later one is firing"
+        if incident.status == "resolved" and seen is None:
+            self._remember(signal)
+            return "ignored", "nothing is open; the resolution is remembered"
+        draft = self._edit()
+        if not self._see(draft, signal):
+            return "suppressed", f"more than {MOST_ALERTS} alerts in one incident"
+        if seen is None:
+            return "ignored", "was not firing here; the resolution is remembered"
+        return self._resolve_if_last(draft, signal)
+
+    def _resolve_if_last(self, draft: Draft, signal: Signal) -> tuple[Action, str]:
+        if draft.incident.status == "resolved":
+            return "updated", "the incident is resolved already"
+        if draft.incident.firing:
+            return "updated", OTHERS_FIRE
+        if not draft.rules.auto_resolve:
+            return "updated", "the plan leaves resolving to people"
+        ended = signal.alert.ended_at or self.now
+        opening.resolve(draft, "source", _actor(signal), min(ended, self.now), None, None, self.now)
+        self.done = [_with_the_last(entry) for entry in self.done]
+        return "resolved", LAST_RESOLVED
+
+    def _over(self, signal: Signal) -> bool:
+        alert, incident = signal.alert, self._incident
+        seen = incident.alerts.get(alert.fingerprint) if incident else None
+        if seen is not None and not seen.firing and seen.started_at >= alert.started_at:
+            return True
+        head = self.head or self.slot.head
+        early = head.resolved_early.get(alert.fingerprint) if head else None
+        return early is not None and early >= alert.started_at
+
+    def _reopens(self, incident: Incident) -> bool:
+        rules = self.draft.rules if self.draft else self.frozen
+        return (
+            incident.resolved_at is not None
+            and rules is not None
+            and self.now - incident.resolved_at < rules.reopen_within
+        )
+
+    def _open(self, signal: Signal) -> Draft:
+        head = self.head or self.slot.head or Head(self.slot.group)
+        alert, n = signal.alert, head.next_n
+        incident = Incident(
+            self.slot.partition,
+            n,
+            self.current.plan,
+            alert.source,
+            self.slot.group,
+            alert.name,
+            signal.service,
+            signal.severity,
+            self.current.hash,
+            self.now,
+            title=alert.name,
+            summary=alert.summary,
+            source_url=alert.url,
+        )
+        draft = opening.open_incident(
+            incident,
+            self.current,
+            self.directory,
+            _actor(signal),
+            signal.rule,
+            alert.started_at,
+            None,
+            self.now,
+        )
+        self.head = replace(head, next_n=n + 1)
+        fire_lapsed(draft, self.now, inclusive=True)
+        return draft
+
+    def _edit(self) -> Draft:
+        if self.draft is None:
+            newest, frozen = self.slot.newest, self.frozen
+            if newest is None or frozen is None:
+                raise AssertionError("an incident comes with the rules that rule it")
+            self.draft = Draft(newest, newest, frozen, self.directory, self.now)
+            fire_lapsed(self.draft, self.now, inclusive=False)
+        return self.draft
+
+    def _see(self, draft: Draft, signal: Signal) -> bool:
+        incident, alert = draft.incident, signal.alert
+        before = incident.alerts.get(alert.fingerprint)
+        if before is None and len(incident.alerts) >= MOST_ALERTS:
+            return False
+        count = (before.count if before else 0) + alert.firing
+        state = AlertState(alert.firing, alert.started_at, count)
+        alerts = {**incident.alerts, alert.fingerprint: state}
+        draft.set(alerts=alerts, alert_count=incident.alert_count + alert.firing)
+        earlier = draft.alerts.get(alert.fingerprint)
+        new = before is None or (earlier is not None and earlier.new)
+        draft.alerts[alert.fingerprint] = AlertSeen(alert, state, new)
+        return True
+
+    def _raise_severity(self, draft: Draft, signal: Signal) -> None:
+        """A louder alert makes the whole incident louder: its ladder starts anew from now."""
+        incident, rules = draft.incident, draft.rules
+        names = [severity.name for severity in rules.severities]
+        if signal.severity not in names or names.index(signal.severity) >= names.index(incident.severity):
+            return
+        louder = rules.severity(signal.severity)
+        acknowledged = incident.status == "acknowledged"
+        ladder = start_ladder(incident, louder, self.now)
+        if acknowledged and louder.until == "acknowledged":
+            ladder = replace(ladder, running=False)
+        draft.set(
+            severity=louder.name,
+            ladder=ladder,
+            respond=_sooner(incident.respond, started(self.now, louder.respond_within)),
+            resolve=_sooner(incident.resolve, started(self.now, louder.resolve_within)),
+        )
+        dues = {
+            "respond_due": stamp(due) if (due := draft.incident.respond.due) else None,
+            "resolve_due": stamp(due) if (due := draft.incident.resolve.due) else None,
+        }
+        data = {"from": incident.severity, "to": louder.name, "rule": signal.rule}
+        draft.event("severity-raised", _actor(signal), data | dues)
+        fire_lapsed(draft, self.now, inclusive=True)
+
+    def _remember(self, signal: Signal) -> None:
+        head = self.head or self.slot.head or Head(self.slot.group)
+        early = {**head.resolved_early}
+        early.pop(signal.alert.fingerprint, None)
+        early[signal.alert.fingerprint] = signal.alert.started_at
+        self.head = replace(head, resolved_early=dict(list(early.items())[-EARLY_KEPT:]))
+
+    def _close(self) -> Received:
+        done = tuple(self.done)
+        if self.draft is None:
+            return Received(None, done, self.head)
+        draft = self.draft
+        draft.head = self.head
+        draft.keep_waiting()
+        own = [entry for entry in done if entry.incident == draft.incident.id]
+        firsts = min((entry.signal.alert.started_at for entry in own), default=self.now)
+        draft.event("alerts", _actor(done[0].signal), {"alerts": folded(own)}, firsts)
+        return Received(draft.finish(), done)
+
+
+def _with_the_last(entry: Disposition) -> Disposition:
+    """What ended in the same change as the last alert resolved the incident with it."""
+    if entry.signal.alert.firing or entry.rule != OTHERS_FIRE:
+        return entry
+    return replace(entry, action="resolved", rule=LAST_RESOLVED)
+
+
+def folded(dispositions: Sequence[Disposition]) -> list[dict[str, str | int | None]]:
+    """One entry per fingerprint, occurrence, state, disposition and rule, with how many there were."""
+    counts: dict[tuple[str, str, str | None, str, str, str], int] = {}
+    for entry in dispositions:
+        alert = entry.signal.alert
+        ended = stamp(alert.ended_at) if alert.ended_at else None
+        state = "firing" if alert.firing else "resolved"
+        key = (alert.fingerprint, stamp(alert.started_at), ended, state, entry.action, entry.rule[:120])
+        counts[key] = counts.get(key, 0) + 1
+    names = ("fingerprint", "started_at", "ended_at", "state", "disposition", "rule")
+    return [dict(zip(names, key, strict=True)) | {"count": count} for key, count in counts.items()]
+
+
+def _actor(signal: Signal) -> str:
+    return f"source:{signal.alert.source}"
+
+
+def _sooner(running: Clock, fresh: Clock) -> Clock:
+    """The earlier of two dues; a clock that has stopped or breached stays as it is."""
+    if running.stopped_at or running.breached or fresh.due is None:
+        return running
+    return fresh if running.due is None else replace(running, due=min(running.due, fresh.due))

@@ -1,0 +1,169 @@
+"""What people do to an incident: acknowledge, note, escalate, resolve, reopen. Each command first acts on
+what had lapsed before it, so that the outcome does not depend on when a timer happened to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from shared.domain import opening
+from shared.domain.change import Change, Draft, stamp_or_none
+from shared.domain.errors import Fault, InvalidInput, Refused
+from shared.domain.escalation import fire_lapsed
+from shared.domain.incident import Head, Incident, Ladder
+from shared.domain.plan import Directory, Rules
+from shared.domain.timeline import Text
+
+NoteKind = Literal["note", "action-taken", "cause", "mitigation"]
+COMMANDS_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """I have it."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth keeping."""
+
+    kind: NoteKind
+    text: Text
+
+
+@dataclass(frozen=True)
+class Escalate:
+    """Tell ``to`` now, or fire the ladder's next step where nobody is named."""
+
+    to: str | None = None
+    reason: Text | None = None
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """It is over, in words and with a code."""
+
+    resolution: Text | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Reopen:
+    """It was not over."""
+
+    reason: Text | None = None
+
+
+Command = Acknowledge | Note | Escalate | Resolve | Reopen
+
+
+def respond(
+    incident: Incident,
+    command: Command,
+    rules: Rules,
+    directory: Directory,
+    actor: str,
+    key: str | None,
+    now: datetime,
+) -> Change | None:
+    """Apply a person's command; None where ``key`` says that it was applied before.
+
+    Raises Refused where the state forbids it, InvalidInput where it names a contact that is not there.
+    """
+    if key is not None and key in incident.commands:
+        return None
+    draft = Draft(incident, incident, rules, directory, now)
+    draft.keep_waiting()
+    fire_lapsed(draft, now, inclusive=False)
+    match command:
+        case Acknowledge():
+            _acknowledge(draft, actor)
+        case Note(kind, text):
+            draft.event("noted", actor, {"kind": kind}, text=text)
+        case Escalate(to, reason):
+            _escalate(draft, actor, to, reason)
+        case Resolve(resolution, code):
+            _refuse_if_resolved(draft.incident)
+            opening.resolve(draft, "person", actor, now, code, resolution, now)
+        case Reopen(reason):
+            _reopen(draft, actor, reason)
+    if key is not None:
+        draft.set(commands=(*draft.incident.commands, key)[-COMMANDS_KEPT:])
+    return draft.finish()
+
+
+def declare(
+    incident: Incident,
+    rules: Rules,
+    directory: Directory,
+    actor: str,
+    title: Text,
+    now: datetime,
+) -> Change:
+    """Open an incident by hand; ``incident`` carries what the person said."""
+    draft = opening.open_incident(incident, rules, directory, actor, "declared", now, title, now)
+    draft.head = Head(incident.group, next_n=incident.n + 1)
+    fire_lapsed(draft, now, inclusive=True)
+    return draft.finish()
+
+
+def _acknowledge(draft: Draft, actor: str) -> None:
+    incident, now = draft.incident, draft.now
+    if incident.status == "resolved":
+        draft.event("acknowledged-late", actor, {})
+        return
+    severity = draft.rules.severity(incident.severity)
+    expires = now + severity.acknowledgement_expires if severity.acknowledgement_expires else None
+    first = incident.respond.stopped_at is None
+    draft.event("acknowledged", actor, {"first": first, "expires": stamp_or_none(expires)})
+    draft.set(
+        status="acknowledged",
+        acknowledged_at=incident.acknowledged_at or now,
+        acknowledged_by=actor,
+        acknowledgement_expires=expires,
+        respond=incident.respond.stopped(now),
+    )
+    if incident.ladder and severity.until == "acknowledged":
+        draft.set(ladder=_paused(incident.ladder))
+
+
+def _escalate(draft: Draft, actor: str, to: str | None, reason: Text | None) -> None:
+    _refuse_if_resolved(draft.incident)
+    incident = draft.incident
+    severity = draft.rules.severity(incident.severity)
+    if to is not None:
+        known = draft.directory.contacts
+        if to not in known:
+            raise InvalidInput("escalate", [Fault("to", f"no contact {to!r}; there are {', '.join(known)}")])
+        named = {"to": [to], "round": None, "step": None}
+        event = draft.event("escalated-manually", actor, named, text=reason)
+        draft.tell((to,), "manual", "a responder asks for you", event)
+        return
+    ladder = incident.ladder
+    if ladder is None or ladder.step >= len(severity.steps):
+        raise Refused("the escalation has no step left; name a contact with `to`")
+    step = severity.steps[ladder.step]
+    data = {"to": list(step.notify), "round": ladder.round, "step": ladder.step + 1}
+    event = draft.event("escalated-manually", actor, data, text=reason)
+    draft.set(ladder=_climbed(ladder))
+    draft.tell(step.notify, "manual", "a responder escalates to the next step", event)
+
+
+def _reopen(draft: Draft, actor: str, reason: Text | None) -> None:
+    if draft.incident.status != "resolved":
+        raise Refused(f"the incident is {draft.incident.status}; only a resolved one can be reopened")
+    opening.reopen(draft, "person", actor, draft.now, reason, draft.now)
+
+
+def _refuse_if_resolved(incident: Incident) -> None:
+    if incident.status == "resolved":
+        raise Refused("the incident is resolved; reopen it first")
+
+
+def _paused(ladder: Ladder) -> Ladder:
+    return replace(ladder, running=False)
+
+
+def _climbed(ladder: Ladder) -> Ladder:
+    return replace(ladder, step=ladder.step + 1)
