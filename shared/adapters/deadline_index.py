@@ -1,0 +1,163 @@
+"""Table `Index`: hints by which sweeps, lists and exports find subjects without scanning them."""
+
+from __future__ import annotations
+
+import heapq
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.data.tables import TableClient
+
+from shared.adapters.entity_groups import keep_all, point, put, span, submit, tag_of, translated
+from shared.domain.errors import Conflict
+from shared.domain.incident import Incident
+from shared.domain.journal import Journal
+from shared.domain.timeline import parse_stamp, stamp
+from shared.ports import Due
+
+SHARDS = 8
+ORPHAN_KEPT = timedelta(hours=1)
+"""How long a deadline whose incident does not exist is kept: its transaction may still be under way."""
+_FAR = 253402300799
+_BEATS = "heartbeat"
+
+
+class DeadlineIndex:
+    """The index rows of incidents and journals."""
+
+    def __init__(self, table: TableClient) -> None:
+        self.table = table
+
+    def point_at(self, before: Incident | None, after: Incident) -> None:
+        """Write the rows that a change needs, in one transaction, before the change itself."""
+        shard = shard_of(after.id)
+        rows = []
+        if after.deadline is not None and (before is None or before.deadline != after.deadline):
+            version = before.version if before else 0
+            rows.append(_row(shard, deadline_key(after.deadline, after.id), version=version))
+        if before is None:
+            rows.append(_row(shard, f"l|{_inverted(after.opened_at)}|{after.id}", plan=after.plan))
+        if before is None or before.week != after.week:
+            rows.append(_row(shard, week_key(after.week, after.plan, after.id)))
+        if rows:
+            keep_all(self.table, rows)
+
+    def point_at_journal(self, before: Journal, after: Journal) -> None:
+        """The journal has events in a week that it had none in before."""
+        if before.week != after.week:
+            keep_all(self.table, [_row(shard_of(after.id), week_key(after.week, after.plan, after.id))])
+
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Deadlines up to and including ``now``, oldest first in each shard."""
+        until = f"d|{stamp(now + timedelta(microseconds=1))}"
+        for shard in range(SHARDS):
+            for row in span(self.table, _shard(shard), "d|", until):
+                _, due_at, subject = row["RowKey"].split("|")
+                yield Due(
+                    subject,
+                    parse_stamp(due_at),
+                    int(row["version"]),
+                    row.metadata["timestamp"],
+                    row["PartitionKey"],
+                    row["RowKey"],
+                    tag_of(row),
+                )
+
+    def drop(self, due: Due, incident: Incident | None, now: datetime) -> bool:
+        """Delete a deadline row, on condition of its own tag, where its subject no longer names it."""
+        if incident is None:
+            if now - due.written_at < ORPHAN_KEPT:
+                return False
+        elif incident.deadline == due.due_at or incident.version <= due.version:
+            return False
+        entity = {"PartitionKey": due.shard, "RowKey": due.key}
+        try:
+            with translated(missing=Conflict):
+                self.table.delete_entity(entity, etag=due.tag, match_condition=MatchConditions.IfNotModified)
+        except Conflict:
+            return False
+        return True
+
+    def newest(
+        self, since: datetime | None, until: datetime | None, after_key: str | None
+    ) -> Iterator[tuple[str, str, str]]:
+        """(order key, incident id, plan) of incidents opened in [since, until), newest first."""
+        low = f"l|{_inverted(until - timedelta(microseconds=1))}" if until else "l|"
+        high = f"l|{_inverted(since)}|~" if since else "l~"
+        if after_key is not None:
+            low = max(low, f"l|{after_key} ")
+        shards = (span(self.table, _shard(shard), low, high) for shard in range(SHARDS))
+        for row in heapq.merge(*shards, key=lambda row: str(row["RowKey"])):
+            _, order, incident_id = row["RowKey"].split("|")
+            yield f"{order}|{incident_id}", incident_id, row["plan"]
+
+    def subjects(self, plan: str, week: str) -> list[str]:
+        """Every subject of the plan with events in the week, sorted."""
+        low, high = week_key(week, plan, ""), week_key(week, plan, "~")
+        found = {
+            str(row["RowKey"]).rsplit("|", 1)[1]
+            for shard in range(SHARDS)
+            for row in span(self.table, _shard(shard), low, high)
+        }
+        return sorted(found)
+
+    def beat(self, started: datetime, acted_on: int) -> None:
+        """Count a run of the sweeper in its hour's row, and the longest gap before a run."""
+        key = _hour_key(started)
+        row = point(self.table, _BEATS, key)
+        last = self.last_beat(started) if row is None else parse_stamp(row["last"])
+        gap = max(0, int((started - last).total_seconds())) if last else 0
+        before = row or {"runs": 0, "acted_on": 0, "longest_gap_seconds": 0, "first": stamp(started)}
+        counted: dict[str, Any] = {
+            "PartitionKey": _BEATS,
+            "RowKey": key,
+            "first": before["first"],
+            "last": stamp(started),
+            "runs": int(before["runs"]) + 1,
+            "acted_on": int(before["acted_on"]) + acted_on,
+            "longest_gap_seconds": max(int(before["longest_gap_seconds"]), gap),
+        }
+        submit(self.table, [put(counted)])
+
+    def last_beat(self, now: datetime) -> datetime | None:
+        """The sweeper's last run in this hour or the one before."""
+        for hour in (now, now - timedelta(hours=1)):
+            row = point(self.table, _BEATS, _hour_key(hour))
+            if row is not None:
+                return parse_stamp(row["last"])
+        return None
+
+
+def shard_of(subject: str) -> str:
+    """The partition of `Index` in which a subject's rows stand."""
+    return _shard(zlib.crc32(subject.encode()) % SHARDS)
+
+
+def deadline_key(due_at: datetime, subject: str) -> str:
+    """Sorted by the instant."""
+    return f"d|{stamp(due_at)}|{subject}"
+
+
+def week_key(week: str, plan: str, subject: str) -> str:
+    """One range read a plan, week and shard."""
+    return f"w|{week}|{plan}|{subject}"
+
+
+def _row(shard: str, key: str, **values: str | int) -> dict[str, Any]:
+    return {"PartitionKey": shard, "RowKey": key, **values}
+
+
+def _shard(number: int) -> str:
+    return f"s{number}"
+
+
+def _hour_key(instant: datetime) -> str:
+    return f"h|{instant.astimezone(UTC):%Y-%m-%dT%H}"
+
+
+def _inverted(instant: datetime) -> str:
+    micros = int((instant - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+    return f"{_FAR * 1_000_000 - micros:018d}"

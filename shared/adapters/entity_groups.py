@@ -1,0 +1,130 @@
+"""Entity-group transactions: all rows of one change or none, recognised again when the answer got lost."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.data.tables import TableClient, UpdateMode
+
+from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TocsinError
+
+Operation = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
+MOST_OPERATIONS = 100
+_MOVED_ON = (409, 412)
+
+
+def create(row: Mapping[str, Any]) -> Operation:
+    """The row must not exist."""
+    return "create", row
+
+
+def replace(row: Mapping[str, Any], tag: str) -> Operation:
+    """The row must still carry ``tag``."""
+    condition = {"etag": tag, "match_condition": MatchConditions.IfNotModified}
+    return "update", row, {"mode": UpdateMode.REPLACE, **condition}
+
+
+def merge(row: Mapping[str, Any]) -> Operation:
+    """Properties that are not named stay; the row is made where there is none."""
+    return "upsert", row, {"mode": UpdateMode.MERGE}
+
+
+def put(row: Mapping[str, Any]) -> Operation:
+    """The row as given, whatever was there."""
+    return "upsert", row, {"mode": UpdateMode.REPLACE}
+
+
+def delete(row: Mapping[str, Any]) -> Operation:
+    """The row must exist."""
+    return "delete", {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}
+
+
+def new_commit() -> str:
+    """An id by which a change is recognised on the row that it wrote."""
+    return secrets.token_hex(6)
+
+
+def tag_of(row: Any) -> str:  # noqa: ANN401  (the SDK's TableEntity carries it beside its items)
+    """The ETag of a row as read."""
+    return str(row.metadata["etag"])
+
+
+def submit(table: TableClient, operations: list[Operation]) -> list[str]:
+    """Run one transaction; the rows' new tags, in order. Raises Conflict or StoreUnavailable."""
+    if len(operations) > MOST_OPERATIONS:
+        raise AssertionError(f"{len(operations)} operations; a transaction takes {MOST_OPERATIONS}")
+    with translated(missing=Conflict):
+        answers = table.submit_transaction(operations)
+    return [str(answer.get("etag", "")) for answer in answers]
+
+
+def submit_once(
+    table: TableClient,
+    operations: list[Operation],
+    commit: str,
+    written: Callable[[], Mapping[str, Any] | None],
+) -> list[str] | None:
+    """As `submit`, but None where an earlier try of this very commit turns out to have been stored.
+
+    ``written`` reads the row that names the commits, or None where it does not exist.
+    """
+    try:
+        return submit(table, operations)
+    except (Conflict, StoreUnavailable):
+        row = written()
+        if row is not None and commit in str(row.get("commits", "")).split():
+            return None
+        raise
+
+
+def point(table: TableClient, partition: str, key: str) -> Any | None:  # noqa: ANN401  (TableEntity)
+    """One row, or None."""
+    try:
+        with translated(missing=NotFound):
+            return table.get_entity(partition, key)
+    except NotFound:
+        return None
+
+
+def span(table: TableClient, partition: str, low: str, high: str, top: int | None = None) -> Iterator[Any]:
+    """Rows of a partition with ``low`` <= RowKey < ``high``, in order; pages may be empty and go on."""
+    where = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
+    named = {"partition": partition, "low": low, "high": high}
+    with translated():
+        yield from table.query_entities(where, parameters=named, results_per_page=top)
+
+
+def keep_all(table: TableClient, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Upsert rows of one partition, in as few transactions as the service allows."""
+    from shared.adapters.table_rows import chunked
+
+    for batch in chunked((dict(row) for row in rows), MOST_OPERATIONS):
+        submit(table, [put(row) for row in batch])
+
+
+@contextmanager
+def translated(missing: type[TocsinError] = StoreUnavailable) -> Iterator[None]:
+    """Storage's errors in our words; ``missing`` is what a row or table that is not there becomes."""
+    try:
+        yield
+    except ResourceNotFoundError as error:
+        raise missing("there is no such row") from error
+    except (ResourceExistsError, ResourceModifiedError) as error:
+        raise Conflict("the row has moved on") from error
+    except HttpResponseError as error:
+        if error.status_code in _MOVED_ON:
+            raise Conflict("the row has moved on") from error
+        raise StoreUnavailable(f"storage answered {error.status_code}") from error
+    except AzureError as error:
+        raise StoreUnavailable(f"storage did not answer ({type(error).__name__})") from error

@@ -1,0 +1,141 @@
+"""Clients for tables, queue and blobs, with our own timeouts, retries, pooling and count of round trips."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from shared.settings import StorageAccess
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableServiceClient
+    from azure.storage.blob import BlobServiceClient
+    from azure.storage.queue import QueueClient
+
+TIMING = {
+    "connection_timeout": 2,
+    "read_timeout": 5,
+    "retry_total": 3,
+    "retry_connect": 2,
+    "retry_read": 2,
+    "retry_status": 3,
+    "retry_backoff_factor": 0.1,
+    "retry_backoff_max": 1,
+}
+"""The SDK would wait 300 s and retry for minutes; senders and people give up long before."""
+
+
+@dataclass
+class RoundTrips:
+    """Counts HTTP requests to storage, retries included; safe across threads."""
+
+    total: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self) -> None:
+        """One more."""
+        with self._lock:
+            self.total += 1
+
+    @contextmanager
+    def counted(self) -> Iterator[list[int]]:
+        """Counts what is sent inside the block, by whatever thread; read element 0 afterwards."""
+        before, answer = self.total, [0]
+        try:
+            yield answer
+        finally:
+            answer[0] = self.total - before
+
+
+class StorageClients:
+    """Builds each client once, when it is first asked for."""
+
+    def __init__(self, access: StorageAccess) -> None:
+        self.access = access
+        self.round_trips = RoundTrips()
+        self._credential: Any = None
+
+    def tables(self) -> TableServiceClient:
+        """The table service."""
+        from azure.data.tables import TableServiceClient
+
+        if self.access.connection_string:
+            return TableServiceClient.from_connection_string(self.access.connection_string, **self._options())
+        return TableServiceClient(self.access.table_uri or "", credential=self._identity(), **self._options())
+
+    def queue(self, name: str) -> QueueClient:
+        """One queue."""
+        from azure.storage.queue import QueueClient
+
+        if self.access.connection_string:
+            return QueueClient.from_connection_string(
+                self.access.connection_string, name, **self._options(retry_total=1)
+            )
+        return QueueClient(
+            self.access.queue_uri or "", name, credential=self._identity(), **self._options(retry_total=1)
+        )
+
+    def blobs(self) -> BlobServiceClient:
+        """The blob service."""
+        from azure.storage.blob import BlobServiceClient
+
+        if self.access.connection_string:
+            return BlobServiceClient.from_connection_string(self.access.connection_string, **self._options())
+        return BlobServiceClient(self.access.blob_uri or "", credential=self._identity(), **self._options())
+
+    def make_containers(self) -> None:
+        """Make the tables, the queue and the container where they are missing: local storage starts empty."""
+        from azure.core.exceptions import ResourceExistsError
+
+        from shared.adapters.entity_groups import translated
+        from shared.adapters.names import CONTAINER, QUEUE, TABLES
+
+        tables, blobs = self.tables(), self.blobs()
+        with translated():
+            for name in TABLES:
+                tables.create_table_if_not_exists(name)
+            for make in (
+                self.queue(QUEUE).create_queue,
+                blobs.get_container_client(CONTAINER).create_container,
+            ):
+                with suppress(ResourceExistsError):
+                    make()
+
+    def _identity(self) -> Any:  # noqa: ANN401  (the SDKs' credentials have no common type)
+        if self._credential is None:
+            from azure.identity import ManagedIdentityCredential
+
+            self._credential = ManagedIdentityCredential(client_id=self.access.client_id)
+        return self._credential
+
+    def _options(self, **changes: object) -> dict[str, Any]:
+        return {**TIMING, "transport": _transport(self.round_trips), **changes}
+
+
+def _transport(round_trips: RoundTrips) -> Any:  # noqa: ANN401  (made here, so that imports stay light)
+    import requests
+    from azure.core.pipeline.transport import HttpRequest, HttpResponse, RequestsTransport
+    from requests.adapters import HTTPAdapter
+
+    class CountingTransport(RequestsTransport):  # type: ignore[misc]  # the SDK types it as Any
+        """Each request that goes on the wire, retries included, is one round trip."""
+
+        def send(self, request: HttpRequest, **options: Any) -> HttpResponse:  # noqa: ANN401
+            round_trips.add()
+            answer: HttpResponse = super().send(request, **options)
+            return answer
+
+    session = requests.Session()
+    session.trust_env = False
+    pool = HTTPAdapter(pool_connections=4, pool_maxsize=64)
+    session.mount("http://", pool)
+    session.mount("https://", pool)
+    return CountingTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=TIMING["connection_timeout"],
+        read_timeout=TIMING["read_timeout"],
+    )

@@ -1,0 +1,322 @@
+"""Domain values as rows of Table Storage, and back; the service's limits are held here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.domain.change import AlertSeen
+from shared.domain.delivery import Attempt, Delivery, Message
+from shared.domain.incident import AlertState, Head, Incident, Ladder
+from shared.domain.journal import Journal
+from shared.domain.sla import Clock
+from shared.domain.timeline import Event, Text, parse_stamp, stamp
+from shared.ports import AlertRow
+
+Row = dict[str, Any]
+LONGEST_STRING = 30_000
+"""UTF-16 units in a property; the service takes 32,768."""
+CUT = "…[truncated]"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN = (
+    "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
+    "status", "acknowledged_by", "resolved_by", "alert_count", "length", "head", "version", "week",
+)  # fmt: skip
+_LISTS = ("told", "commands")
+_TIMES = (
+    "opened_at", "acknowledged_at", "acknowledgement_expires", "resolved_at", "week_due", "deliver_at",
+    "deadline", "recorded_at",
+)  # fmt: skip
+_ALERTS_IN_A_PROPERTY = 350
+
+
+def incident_key(n: int) -> str:
+    """Newest first within a partition."""
+    return f"i|{9_999_999 - n:07d}"
+
+
+def event_key(n: int, seq: int) -> str:
+    """In order within an incident."""
+    return f"e|{n:07d}|{seq:08d}"
+
+
+def text_key(n: int, seq: int) -> str:
+    """Beside the event of that number."""
+    return f"t|{n:07d}|{seq:08d}"
+
+
+def owed_key(n: int, delivery: str) -> str:
+    """Deliveries still owed stand together."""
+    return f"o|{n:07d}|q|{delivery}"
+
+
+def done_key(n: int, delivery: str) -> str:
+    """Deliveries whose outcome is on the timeline."""
+    return f"o|{n:07d}|z|{delivery}"
+
+
+def incident_row(incident: Incident, commits: str) -> Row:
+    """The incident's row; plain columns are for people who look into the table, ``doc`` is the truth."""
+    doc: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
+    doc |= {name: list(getattr(incident, name)) for name in _LISTS}
+    doc |= {name: _stamp(getattr(incident, name)) for name in _TIMES}
+    doc |= {"respond": _clock_doc(incident.respond), "resolve": _clock_doc(incident.resolve)}
+    doc["ladder"] = _ladder_doc(incident.ladder)
+    doc["title"], doc["summary"] = bounded(incident.title, 2_000), bounded(incident.summary, 8_000)
+    doc["source_url"] = bounded(incident.source_url, 4_000) if incident.source_url else None
+    row: Row = {
+        "PartitionKey": incident.partition,
+        "RowKey": incident_key(incident.n),
+        "doc": json.dumps(doc, ensure_ascii=False, separators=(",", ":")),
+        "plan": incident.plan,
+        "status": incident.status,
+        "severity": incident.severity,
+        "service": incident.service,
+        "commits": commits,
+    }
+    packed = [_pack_state(fingerprint, state) for fingerprint, state in incident.alerts.items()]
+    for part in range(0, len(packed), _ALERTS_IN_A_PROPERTY):
+        row[f"alerts{part // _ALERTS_IN_A_PROPERTY}"] = ",".join(packed[part : part + _ALERTS_IN_A_PROPERTY])
+    return row
+
+
+def incident_of(row: Mapping[str, Any]) -> Incident:
+    """The inverse of `incident_row`."""
+    doc = json.loads(row["doc"])
+    alerts: dict[str, AlertState] = {}
+    part = 0
+    while packed := row.get(f"alerts{part}"):
+        alerts.update(_unpack_state(text) for text in packed.split(","))
+        part += 1
+    values: Row = {name: doc[name] for name in _PLAIN}
+    values |= {name: tuple(doc[name]) for name in _LISTS}
+    values |= {name: _instant(doc[name]) for name in _TIMES}
+    return Incident(
+        partition=row["PartitionKey"],
+        n=9_999_999 - int(row["RowKey"][2:]),
+        alerts=alerts,
+        respond=_clock_of(doc["respond"]),
+        resolve=_clock_of(doc["resolve"]),
+        ladder=_ladder_of(doc["ladder"]),
+        **values,
+    )
+
+
+def head_row(partition: str, head: Head) -> Row:
+    """The partition's head."""
+    early = {fingerprint: stamp(instant) for fingerprint, instant in head.resolved_early.items()}
+    return {
+        "PartitionKey": partition,
+        "RowKey": "i|",
+        "digest": head.digest,
+        "next_n": head.next_n,
+        "resolved_early": json.dumps(early),
+    }
+
+
+def head_of(row: Mapping[str, Any]) -> Head:
+    """The inverse of `head_row`."""
+    early = json.loads(row["resolved_early"])
+    return Head(row["digest"], int(row["next_n"]), {key: parse_stamp(text) for key, text in early.items()})
+
+
+def alert_row(incident: Incident, seen: AlertSeen, now: datetime) -> Row:
+    """One alert's row, to be merged: what was first seen stays."""
+    alert, state = seen.alert, seen.state
+    row: Row = {
+        "PartitionKey": incident.partition,
+        "RowKey": f"a|{incident.n:07d}|{alert.fingerprint}",
+        "name": bounded(alert.name, 1_100),
+        "state": "firing" if state.firing else "resolved",
+        "count": state.count,
+        "started_at": stamp(state.started_at),
+        "last_seen": stamp(now),
+        "labels": bounded_json(alert.labels),
+        "annotations": bounded_json(alert.annotations),
+        "url": bounded(alert.url or "", 4_000),
+    }
+    if seen.new:
+        row["first_seen"] = stamp(now)
+    return row
+
+
+def alert_of(row: Mapping[str, Any]) -> AlertRow:
+    """An alert as stored."""
+    return AlertRow(
+        fingerprint=row["RowKey"].rsplit("|", 1)[1],
+        name=row["name"],
+        state=row["state"],
+        count=int(row["count"]),
+        started_at=parse_stamp(row["started_at"]),
+        first_seen=parse_stamp(row.get("first_seen", row["last_seen"])),
+        last_seen=parse_stamp(row["last_seen"]),
+        labels=json.loads(row["labels"]),
+        annotations=json.loads(row["annotations"]),
+        url=row["url"] or None,
+    )
+
+
+def event_row(partition: str, key: str, event: Event) -> Row:
+    """One event's row."""
+    return {
+        "PartitionKey": partition,
+        "RowKey": key,
+        "subject": event.subject,
+        "seq": event.seq,
+        "type": event.type,
+        "occurred_at": stamp(event.occurred_at),
+        "recorded_at": stamp(event.recorded_at),
+        "actor": event.actor,
+        "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
+        "previous": event.previous,
+        "hash": event.hash,
+    }
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """The inverse of `event_row`."""
+    return Event(
+        row["subject"],
+        int(row["seq"]),
+        row["type"],
+        parse_stamp(row["occurred_at"]),
+        parse_stamp(row["recorded_at"]),
+        row["actor"],
+        json.loads(row["data"]),
+        row["previous"],
+        row["hash"],
+    )
+
+
+def text_row(incident: Incident, seq: int, text: Text) -> Row:
+    """Free text beside its event, whole: doors refuse what would not fit."""
+    return {
+        "PartitionKey": incident.partition,
+        "RowKey": text_key(incident.n, seq),
+        "body": text.body,
+        "salt": text.salt,
+    }
+
+
+def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
+    """One row of the outbox."""
+    doc = {field.name: getattr(delivery, field.name) for field in fields(delivery)}
+    message = {field.name: getattr(delivery.message, field.name) for field in fields(delivery.message)}
+    message |= {
+        "opened_at": stamp(delivery.message.opened_at),
+        "title": bounded(delivery.message.title, 2_000),
+        "summary": bounded(delivery.message.summary, 4_000),
+    }
+    attempts = [
+        {"at": stamp(a.at), "ok": a.accepted, "status": a.status, "id": a.provider_id, "error": a.error}
+        for a in delivery.attempts
+    ]
+    times = {"owed_at": stamp(delivery.owed_at), "due_at": stamp(delivery.due_at)}
+    doc |= {"message": message, "attempts": attempts} | times
+    text = json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
+    return {"PartitionKey": partition, "RowKey": key, "state": delivery.state, "doc": text}
+
+
+def delivery_of(row: Mapping[str, Any]) -> Delivery:
+    """The inverse of `delivery_row`."""
+    doc = json.loads(row["doc"])
+    message = doc["message"] | {"opened_at": parse_stamp(doc["message"]["opened_at"])}
+    doc["message"] = Message(**message)
+    doc["attempts"] = tuple(
+        Attempt(parse_stamp(a["at"]), a["ok"], a["status"], a["id"], a["error"]) for a in doc["attempts"]
+    )
+    doc |= {"owed_at": parse_stamp(doc["owed_at"]), "due_at": parse_stamp(doc["due_at"])}
+    return Delivery(**doc)
+
+
+def journal_row(partition: str, journal: Journal, commits: str) -> Row:
+    """A journal's head."""
+    return {
+        "PartitionKey": partition,
+        "RowKey": "i|",
+        "length": journal.length,
+        "head": journal.head,
+        "recorded_at": _stamp(journal.recorded_at) or "",
+        "version": journal.version,
+        "week": journal.week,
+        "commits": commits,
+    }
+
+
+def bounded(text: str, units: int) -> str:
+    """The text, cut and marked where it is longer than ``units`` of UTF-16."""
+    if 2 * len(text) <= units or len(text.encode("utf-16-le", "surrogatepass")) // 2 <= units:
+        return text
+    room = 2 * (units - len(CUT))
+    return text.encode("utf-16-le", "surrogatepass")[:room].decode("utf-16-le", "ignore") + CUT
+
+
+def bounded_json(values: Mapping[str, str]) -> str:
+    """A JSON object within one property: long values are cut and marked until it fits."""
+    longest = LONGEST_STRING
+    while True:
+        text = json.dumps({key: bounded(value, longest) for key, value in values.items()}, ensure_ascii=False)
+        if len(text.encode("utf-16-le", "surrogatepass")) // 2 <= LONGEST_STRING:
+            return text
+        if longest < 64:
+            values = dict(list(values.items())[: len(values) // 2])
+        longest = max(32, longest // 2)
+
+
+def joined_commits(before: str, commit: str) -> str:
+    """The last 16 commit ids of a row, newest last."""
+    return " ".join([*before.split(), commit][-16:])
+
+
+def chunked(rows: Iterable[Row], size: int) -> Iterable[list[Row]]:
+    """Rows in lists of at most ``size``."""
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _pack_state(fingerprint: str, state: AlertState) -> str:
+    micros = (state.started_at - _EPOCH) // timedelta(microseconds=1)
+    return f"{fingerprint}:{'F' if state.firing else 'R'}:{micros}:{state.count}"
+
+
+def _unpack_state(text: str) -> tuple[str, AlertState]:
+    fingerprint, letter, micros, count = text.split(":")
+    started = _EPOCH + timedelta(microseconds=int(micros))
+    return fingerprint, AlertState(letter == "F", started, int(count))
+
+
+def _clock_doc(clock: Clock) -> list[Any]:
+    return [_stamp(clock.due), _stamp(clock.stopped_at), clock.breached]
+
+
+def _clock_of(doc: list[Any]) -> Clock:
+    return Clock(_instant(doc[0]), _instant(doc[1]), doc[2])
+
+
+def _ladder_doc(ladder: Ladder | None) -> dict[str, Any] | None:
+    if ladder is None:
+        return None
+    return {field.name: getattr(ladder, field.name) for field in fields(ladder)} | {
+        "base": stamp(ladder.base)
+    }
+
+
+def _ladder_of(doc: dict[str, Any] | None) -> Ladder | None:
+    return None if doc is None else Ladder(**(doc | {"base": parse_stamp(doc["base"])}))
+
+
+def _stamp(instant: datetime | None) -> str | None:
+    return stamp(instant) if instant else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_stamp(text) if text else None

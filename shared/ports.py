@@ -1,0 +1,275 @@
+"""What the workflows need from the world; `shared.app` decides which adapter stands behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from shared.domain.alert import Alert
+from shared.domain.change import Change
+from shared.domain.delivery import Delivery, Message
+from shared.domain.incident import Head, Incident
+from shared.domain.intake import Slot
+from shared.domain.journal import Entry, Journal
+from shared.domain.plan import Channel as ChannelSpec
+from shared.domain.plan import Plan, Rules, SourceTrust
+from shared.domain.timeline import Event
+
+
+class Secrets(Protocol):
+    """Named secrets."""
+
+    def get(self, name: str) -> str:
+        """The secret's current value, perhaps cached for minutes. Raises SecretUnavailable."""
+
+    def forget(self, name: str) -> None:
+        """Drop a cached value: somebody was refused with it."""
+
+
+class Source(Protocol):
+    """A monitoring system: how its webhook body becomes alerts."""
+
+    name: str
+
+    def parse(self, body: bytes, received_at: datetime) -> list[Alert]:
+        """Every alert of the body, at least one. Raises InvalidPayload with every fault found."""
+
+    def verify(
+        self, headers: Mapping[str, str], body: bytes, trust: SourceTrust, secrets: Secrets, now: datetime
+    ) -> None:
+        """Raises Unauthenticated where the call does not prove what ``trust`` asks.
+
+        Header names are lower-case.
+        """
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A provider took the notification: its status code, and its own id for it where it gave one."""
+
+    status: int | None = None
+    provider_id: str | None = None
+
+
+class Channel(Protocol):
+    """One kind of channel."""
+
+    kind: str
+
+    def send(
+        self,
+        message: Message,
+        spec: ChannelSpec,
+        to: str | None,
+        idempotency_key: str,
+        secrets: Secrets,
+        now: datetime,
+    ) -> Accepted:
+        """Hand one notification to the provider, once, without retrying.
+
+        Raises DeliveryFailed or SecretUnavailable. Finishes within 30 s whatever the provider does.
+        """
+
+
+class Plans(Protocol):
+    """The plans of this deployment."""
+
+    def get(self, name: str) -> Plan:
+        """The current plan. Raises NotFound."""
+
+    def all(self) -> Sequence[Plan]:
+        """Every plan, by name."""
+
+
+class Timelines(Protocol):
+    """What the export reads."""
+
+    def subjects(self, plan: str, week: str) -> list[str]:
+        """Every subject of the plan that has events in the ISO week (``2026-W47``), sorted, each once."""
+
+    def events(self, subject: str) -> Iterator[Event]:
+        """A subject's whole timeline in order; empty where there is none."""
+
+
+class Exports(Protocol):
+    """Where bundles are kept, for good: ``plan/week/rN/file``."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Every blob name that begins with ``prefix``, sorted."""
+
+    def read(self, name: str) -> bytes:
+        """A whole small blob. Raises NotFound."""
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """A blob in pieces. Raises NotFound."""
+
+    def write(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Create a blob. Raises Conflict where it exists already; never overwrites."""
+
+
+class RulesArchive(Protocol):
+    """Frozen rules by hash."""
+
+    def keep(self, rules: Rules) -> None:
+        """Store the text under its hash, if it is not there already."""
+
+    def get(self, hash: str) -> Rules:
+        """The rules of that hash. Raises NotFound."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An incident as read or just written; ``tag`` changes with every write of its row."""
+
+    incident: Incident
+    tag: str
+    commits: str = ""
+    """The ids of the latest commits, by which the store knows its own again."""
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A delivery still owed, as read or just written, with the tag of its own row."""
+
+    delivery: Delivery
+    tag: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a group's alerts go, with what a conditional write needs."""
+
+    slot: Slot
+    newest: Stored | None
+    head_tag: str | None
+
+
+@dataclass(frozen=True)
+class Due:
+    """A deadline that has come: a hint, to be believed only by the subject's own row."""
+
+    subject: str
+    due_at: datetime
+    version: int
+    """The subject's version that it was written against."""
+    written_at: datetime
+    shard: str
+    key: str
+    tag: str
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    """One alert of an incident, as stored."""
+
+    fingerprint: str
+    name: str
+    state: str
+    count: int
+    started_at: datetime
+    first_seen: datetime
+    last_seen: datetime
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of incidents, newest first; ``cursor`` is None on the last."""
+
+    incidents: tuple[Incident, ...]
+    cursor: str | None
+
+
+class IncidentStore(Protocol):
+    """Incidents, their timelines and their outbox. Every method may raise StoreUnavailable."""
+
+    def place(self, group: str) -> Place:
+        """The head and newest incident of a group's digest, in one round trip."""
+
+    def load(self, incident_id: str) -> Stored:
+        """One incident, in one round trip. Raises NotFound."""
+
+    def owed(self, incident: Incident) -> list[Owed]:
+        """The deliveries still owed, by id."""
+
+    def save(
+        self, change: Change, basis: Stored | None, head_tag: str | None = None
+    ) -> tuple[Stored, list[Owed]]:
+        """Store all of a change or none of it; returns the incident and the deliveries new with it.
+
+        ``basis`` is what the change was decided on (None: the incident is new), ``head_tag`` the tag of the
+        partition's head where the change carries one (None: the head is new). Raises Conflict where either
+        has moved on. A change whose answer got lost is recognised and not applied twice.
+        """
+
+    def save_head(self, partition: str, head: Head, head_tag: str | None) -> None:
+        """Store a partition's head alone. Raises Conflict."""
+
+    def save_delivery(self, owed: Owed, delivery: Delivery) -> Owed:
+        """Store a claim or an outcome on the delivery's own row. Raises Conflict."""
+
+    def events(self, subject: str) -> Iterator[Event]:
+        """The timeline of an incident or journal, in order."""
+
+    def texts(self, incident_id: str) -> Mapping[int, str]:
+        """The free texts that stand beside events, by sequence number."""
+
+    def alerts(self, incident: Incident) -> list[AlertRow]:
+        """The alerts of an incident, by fingerprint."""
+
+    def deliveries(self, incident: Incident) -> list[Delivery]:
+        """Every delivery of an incident, owed or done, by id."""
+
+    def page(
+        self,
+        wanted: Callable[[Incident], bool],
+        plans: frozenset[str],
+        since: datetime | None,
+        until: datetime | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page:
+        """Incidents of these plans opened in [since, until) that are ``wanted``, newest first."""
+
+    def due(self, now: datetime) -> Iterator[Due]:
+        """Deadlines that have come, shard by shard, oldest first in each."""
+
+    def drop(self, due: Due, incident: Incident | None, now: datetime) -> bool:
+        """Drop a deadline that its subject no longer names; False where it must stay."""
+
+    def beat(self, started: datetime, acted_on: int) -> None:
+        """Note that the sweeper ran."""
+
+    def last_beat(self, now: datetime) -> datetime | None:
+        """When the sweeper last ran, in this hour or the one before."""
+
+
+class Journals(Protocol):
+    """The plans' own journals."""
+
+    def journal(self, empty: Journal) -> tuple[Journal, str | None]:
+        """The journal as it stands with its tag, or ``empty`` and None where nothing is in it yet."""
+
+    def append(self, before: Journal, tag: str | None, entry: Entry) -> None:
+        """Store an entry. Raises Conflict where the journal has moved on."""
+
+
+class AdvanceQueue(Protocol):
+    """Messages that make Tocsin punctual; losing one costs time, never an action."""
+
+    def send(self, incident_id: str, delay: timedelta = timedelta(0)) -> bool:
+        """Ask for the incident to be advanced after ``delay``; False where the queue did not take it."""
+
+
+class People(Protocol):
+    """Who stands behind the pseudonyms on the timelines."""
+
+    def pseudonym(self, identity: str) -> str:
+        """The pseudonym of an identity, made on first use. Raises StoreUnavailable."""
+
+    def name(self, pseudonym: str) -> str | None:
+        """Who that is, or None where nobody (any more) is known by it."""
