@@ -1,0 +1,83 @@
+"""The Slack channel: an incoming webhook, Block Kit with a text fallback."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.channels.current_secret import with_current_secret
+from shared.adapters.channels.http_post import HttpPost, address, provider_id
+from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
+from shared.domain.delivery import Message
+from shared.domain.errors import DeliveryFailed
+from shared.domain.plan import Channel as ChannelSpec
+from shared.ports import Accepted, Secrets
+
+HEADER_LIMIT, SECTION_LIMIT, FIELD_LIMIT = 150, 3_000, 2_000
+_MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+class SlackChannel:
+    """Posts to the webhook URL that ``spec.secret`` names."""
+
+    kind = "slack"
+
+    def __init__(self, http: HttpPost) -> None:
+        self._http = http
+
+    def send(
+        self,
+        message: Message,
+        spec: ChannelSpec,
+        to: str | None,  # noqa: ARG002  (the URL says which room)
+        idempotency_key: str,
+        secrets: Secrets,
+        now: datetime,
+    ) -> Accepted:
+        """Post once. Raises DeliveryFailed or SecretUnavailable."""
+        if spec.secret is None:
+            raise DeliveryFailed(f'channel "{spec.name}" names no secret with its URL', permanent=True)
+        named = f'secret "{spec.secret}"'
+        body = json.dumps(blocks(message), ensure_ascii=False).encode("utf-8")
+        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": idempotency_key}
+
+        def post(url: str) -> Accepted:
+            answer = self._http.post(address(url, named), body, headers, now)
+            return Accepted(answer.status, provider_id(answer.headers.get("x-slack-req-id")))
+
+        return with_current_secret(secrets, spec.secret, post)
+
+
+def blocks(message: Message) -> dict[str, Any]:
+    """The webhook's payload. What comes from alerts stands in plain text, where Slack parses no markup."""
+    head = headline(message)
+    fields = [_text(f"{label}: {value}", FIELD_LIMIT) for label, value in facts(message)]
+    parts: list[dict[str, Any]] = [
+        {"type": "header", "text": _text(head, HEADER_LIMIT)},
+        {"type": "section", "text": _text(one_line(message.reason) or "-", SECTION_LIMIT)},
+        {"type": "section", "fields": fields},
+    ]
+    if summary := cleaned(message.summary):
+        parts.append({"type": "section", "text": _text(summary, SECTION_LIMIT)})
+    if buttons := [_button(label, url) for label, url in links(message)]:
+        parts.append({"type": "actions", "elements": buttons})
+    fallback = f"{head} ({one_line(message.incident)}): {one_line(message.reason)}"
+    return {"text": escaped(fallback, SECTION_LIMIT), "blocks": parts}
+
+
+def escaped(text: str, limit: int) -> str:
+    """``text`` without markup or mentions, in at most ``limit`` characters as sent."""
+    unmentioned = _MENTION.sub("@\u200b", text)
+    return shortened(unmentioned, limit, lambda character: _ENTITIES.get(character, character))
+
+
+def _text(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": escaped(text, limit), "emoji": False}
+
+
+def _button(label: str, url: str) -> dict[str, Any]:
+    name = label.lower().replace(" ", "-")
+    return {"type": "button", "action_id": name, "text": _text(label, 75), "url": url}

@@ -1,0 +1,93 @@
+"""The Teams channel: an Adaptive Card posted to a Workflows webhook."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.channels.current_secret import with_current_secret
+from shared.adapters.channels.http_post import HttpPost, address, provider_id
+from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
+from shared.domain.delivery import Message
+from shared.domain.errors import DeliveryFailed
+from shared.domain.plan import Channel as ChannelSpec
+from shared.ports import Accepted, Secrets
+
+HEAD_LIMIT, REASON_LIMIT, FACT_LIMIT, SUMMARY_LIMIT = 300, 1_000, 250, 3_000
+"""UTF-16 units as sent. At three bytes each they stay well below Teams' 28 KB for a whole message."""
+_MARKUP = frozenset("\\`*_{}[]()<>&#~|!")
+_LIST = re.compile(r"^([ \t]*)([-+=]|\d+(?=[.)]))", re.MULTILINE)
+_COLOURS = {"resolved": "Good", "alarm": "Warning"}
+
+
+class TeamsChannel:
+    """Posts to the workflow URL that ``spec.secret`` names; 202 says that the workflow has started."""
+
+    kind = "teams"
+
+    def __init__(self, http: HttpPost) -> None:
+        self._http = http
+
+    def send(
+        self,
+        message: Message,
+        spec: ChannelSpec,
+        to: str | None,  # noqa: ARG002  (the workflow says which room)
+        idempotency_key: str,
+        secrets: Secrets,
+        now: datetime,
+    ) -> Accepted:
+        """Post once. Raises DeliveryFailed or SecretUnavailable."""
+        if spec.secret is None:
+            raise DeliveryFailed(f'channel "{spec.name}" names no secret with its URL', permanent=True)
+        named = f'secret "{spec.secret}"'
+        body = json.dumps(card(message), ensure_ascii=False).encode("utf-8")
+        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": idempotency_key}
+
+        def post(url: str) -> Accepted:
+            answer = self._http.post(address(url, named), body, headers, now)
+            return Accepted(answer.status, provider_id(answer.headers.get("x-ms-workflow-run-id")))
+
+        return with_current_secret(secrets, spec.secret, post)
+
+
+def card(message: Message) -> dict[str, Any]:
+    """The message with its one attachment, an Adaptive Card 1.4."""
+    colour = _COLOURS.get(message.kind, "Attention")
+    head = _block(headline(message), HEAD_LIMIT, size="Large", weight="Bolder", color=colour)
+    parts = [head, _block(one_line(message.reason) or "-", REASON_LIMIT)]
+    parts += [_block(f"{label}: {value}", FACT_LIMIT, spacing="None") for label, value in facts(message)]
+    if summary := cleaned(message.summary):
+        parts.append(_block(summary, SUMMARY_LIMIT, separator=True))
+    content = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": parts,
+        "actions": [{"type": "Action.OpenUrl", "title": label, "url": url} for label, url in links(message)],
+        "msteams": {"width": "Full"},
+    }
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": content,
+    }
+    return {"type": "message", "attachments": [attachment]}
+
+
+def escaped(text: str, limit: int) -> str:
+    """``text`` with its Markdown escaped, lines kept, in at most ``limit`` UTF-16 units as sent."""
+    unlisted = _LIST.sub("\\1\u200b\\2", text)
+    return shortened(unlisted, limit, _escape)
+
+
+def _escape(character: str) -> str:
+    if character == "\n":
+        return "\n\n"  # a single line end is a space to Markdown
+    return "\\" + character if character in _MARKUP else character
+
+
+def _block(text: str, limit: int, **look: str | bool) -> dict[str, Any]:
+    return {"type": "TextBlock", "text": escaped(text, limit), "wrap": True, **look}

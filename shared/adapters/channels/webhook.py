@@ -1,0 +1,101 @@
+"""The webhook channel: the message as JSON, signed, for whatever receives it. Shape: docs/channels.md."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+from shared.adapters.channels.current_secret import with_current_secret
+from shared.adapters.channels.http_post import Address, Answer, HttpPost, address, provider_id
+from shared.adapters.channels.wording import cleaned, one_line, safe_link, shortened, title
+from shared.domain.delivery import Message
+from shared.domain.errors import DeliveryFailed
+from shared.domain.plan import Channel as ChannelSpec
+from shared.ports import Accepted, Secrets
+
+TITLE_LIMIT, REASON_LIMIT, SUMMARY_LIMIT = 500, 1_000, 8_000
+
+
+class WebhookChannel:
+    """Posts to ``spec.url``, or to the secret that ``options["url_secret"]`` names."""
+
+    kind = "webhook"
+
+    def __init__(self, http: HttpPost) -> None:
+        self._http = http
+
+    def send(
+        self,
+        message: Message,
+        spec: ChannelSpec,
+        to: str | None,  # noqa: ARG002  (the URL says whom)
+        idempotency_key: str,
+        secrets: Secrets,
+        now: datetime,
+    ) -> Accepted:
+        """Post once, signed where ``spec.secret`` names a key. Raises DeliveryFailed or SecretUnavailable."""
+        body = payload(message)
+        stated = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
+
+        def post(where: Address) -> Accepted:
+            if spec.secret is None:
+                return _accepted(self._http.post(where, body, stated | _timestamp(now), now))
+            return with_current_secret(
+                secrets,
+                spec.secret,
+                lambda key: _accepted(self._http.post(where, body, stated | signed(key, body, now), now)),
+            )
+
+        url_secret = spec.options.get("url_secret")
+        if url_secret is not None:
+            named = f'secret "{url_secret}"'
+            return with_current_secret(secrets, url_secret, lambda url: post(address(url, named)))
+        if spec.url is None:
+            raise DeliveryFailed(f'channel "{spec.name}" has neither url nor url_secret', permanent=True)
+        return post(address(spec.url, f'the url of channel "{spec.name}"'))
+
+
+def payload(message: Message) -> bytes:
+    """The documented JSON object, in UTF-8."""
+    stated = {
+        "kind": message.kind,
+        "plan": message.plan,
+        "incident": message.incident,
+        "title": shortened(title(message), TITLE_LIMIT),
+        "severity": one_line(message.severity),
+        "service": one_line(message.service),
+        "status": message.status,
+        "opened_at": message.opened_at.astimezone(UTC).isoformat(),
+        "reason": shortened(one_line(message.reason), REASON_LIMIT),
+        "summary": shortened(cleaned(message.summary), SUMMARY_LIMIT),
+        "incident_url": safe_link(message.incident_url),
+        "source_url": safe_link(message.source_url),
+    }
+    return json.dumps(stated, ensure_ascii=False).encode("utf-8")
+
+
+def signed(key: str, body: bytes, now: datetime) -> dict[str, str]:
+    """The headers that prove who sent ``body`` and when: hex HMAC-SHA256 over ``<seconds>.<body>``."""
+    headers = _timestamp(now)
+    text = headers["X-Tocsin-Timestamp"].encode() + b"." + body
+    digest = hmac.new(key.encode("utf-8", "surrogatepass"), text, hashlib.sha256).hexdigest()
+    return headers | {"X-Tocsin-Signature": f"sha256={digest}"}
+
+
+def _timestamp(now: datetime) -> dict[str, str]:
+    return {"X-Tocsin-Timestamp": str(int(now.timestamp()))}
+
+
+def _accepted(answer: Answer) -> Accepted:
+    own = provider_id(answer.headers.get("x-request-id"))
+    return Accepted(answer.status, own or _id_in(answer.body))
+
+
+def _id_in(body: bytes) -> str | None:
+    try:
+        stated = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return provider_id(stated.get("id")) if isinstance(stated, dict) else None
