@@ -1,0 +1,109 @@
+"""The scalars of the plan language: durations, names, time zones, and what each must look like."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Iterable
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+LONGEST = timedelta(days=366)
+NAME = "^[a-z0-9][a-z0-9-]{0,62}$"
+SEVERITY = "^[A-Za-z0-9][A-Za-z0-9 _-]{0,31}$"
+SECRET = "^[A-Za-z][A-Za-z0-9-]{0,126}$"  # noqa: S105 - what the name of a secret looks like
+HEADER = "^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
+OPTION = "^[a-z][a-z0-9_-]{0,62}$"
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+DURATION = r"^(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?$"
+PATTERNS = {
+    NAME: "must be lower-case letters, digits and '-', at most 63, beginning with a letter or digit",
+    SEVERITY: "must be letters, digits, spaces, '_' and '-', at most 32, beginning with a letter or digit",
+    SECRET: "must be the name of a secret (a letter, then letters, digits and '-'): name it, never write it",
+    HEADER: "must be the name of an HTTP header",
+    OPTION: "must be lower-case letters, digits, '_' and '-', at most 63, beginning with a letter",
+    ONE_LINE: "must be one line without control characters",
+}
+"""Each pattern in words."""
+
+
+def parse_duration(text: str) -> timedelta:
+    """``90s``, ``15m``, ``1h30m``, ``7d``, at most 366 days. Raises ValueError with the reason."""
+    match = re.match(DURATION.replace("$", r"\Z"), text)
+    if not match:
+        raise ValueError("must be a duration such as 90s, 15m, 4h, 7d or 1h30m")
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    duration = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if duration > LONGEST:
+        raise ValueError(f"must be at most {LONGEST.days}d")
+    return duration
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """What to add to "there is no such name": the nearest known name, all of them if few, or nothing."""
+    names = list(known)
+    folded = {name.lower(): name for name in reversed(names)}
+    near = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {folded[near[0]]!r}?"
+    return f"; known: {', '.join(names)}" if 0 < len(names) <= 12 else ""
+
+
+def quoted(text: str) -> str:
+    """The text in quotes, cut to a length that fits on a line."""
+    return repr(text if len(text) <= 64 else text[:63] + "…")
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _positive(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("must be longer than nothing")
+    return value
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,11}", value) else value
+
+
+def _timezone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        known = zoneinfo.available_timezones()
+        raise ValueError(f"is no IANA time zone{did_you_mean(value, known)}") from error
+    if value.startswith(_OF_THE_MACHINE):
+        raise ValueError("is not the same time zone on every machine")
+    return value
+
+
+_OF_THE_MACHINE = ("localtime", "posix", "right/")
+_DURATION_SCHEMA = {"type": "string", "pattern": DURATION, "examples": ["90s", "15m", "4h", "7d", "1h30m"]}
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=ONE_LINE)]
+Title = Annotated[str, StringConstraints(max_length=200, pattern=ONE_LINE)]
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+SeverityName = Annotated[str, StringConstraints(pattern=SEVERITY)]
+SecretName = Annotated[str, StringConstraints(pattern=SECRET)]
+Header = Annotated[str, StringConstraints(pattern=HEADER)]
+Option = Annotated[str, StringConstraints(pattern=OPTION)]
+Pause = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATION_SCHEMA)]
+Window = Annotated[
+    timedelta, BeforeValidator(_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)
+]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Whole = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Times = Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)]
+Percent = Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+Item = TypeVar("Item")
+Few = Annotated[list[Item], Field(min_length=1, max_length=20)]
+Many = Annotated[list[Item], Field(max_length=500)]

@@ -1,0 +1,99 @@
+"""How people are reached and sources prove themselves: every channel complete, every secret named and none
+written out. Looks at files of any shape, so that everything is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from shared.adapters.plan_tree import each, leaves, mappings
+from shared.adapters.plan_values import did_you_mean, quoted
+from shared.adapters.plan_yaml import Flaw
+
+NAME_IT = "looks like a secret: name it, never write it"
+_SECRET_WRITTEN = re.compile(
+    r"hooks\.slack(-gov)?\.com|webhook\.office(365)?\.com|outlook\.office(365)?\.com/webhook"
+    r"|[?&](sig|code|key|token|secret|password|api[_-]?key|access[_-]?token)="
+    r"|^(xox[a-z]|xapp|gh[pousr]|github_pat|glpat|sk_live|rk_live)[-_]"
+    r"|\bAKIA[0-9A-Z]{16}\b|(Account|SharedAccess)Key=|-----BEGIN|://[^/\s:@]*:[^/\s@]+@",
+    re.IGNORECASE,
+)
+_SECRET_NOT_NAMED = re.compile(r"[A-Za-z0-9]{32,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_OPTIONS = {"email": ("from",), "webhook": ("url_secret",), "slack": (), "teams": (), "log": ()}
+"""What a channel of each kind may state beyond its address and secret."""
+_MAILBOX = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+|[^@<>\r\n]+ <[!-;=?A-~]+@[!-;=?A-~]+>")
+_LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/|$)")
+
+
+def check_ways(plan: object, known_sources: Mapping[str, bool] | None) -> Iterator[Flaw]:
+    """Every flaw in secrets, channels, addresses and sources.
+
+    ``known_sources`` says of each source whether it can sign its bodies; None: nobody knows.
+    """
+    yield from _secrets(plan)
+    yield from _ways(plan)
+    yield from _trust(plan, known_sources)
+
+
+def _secrets(plan: object) -> Iterator[Flaw]:
+    for loc, text in leaves(plan):
+        key = str(loc[-1]) if loc else ""
+        names_one = key == "secret" or key.endswith("_secret")
+        if _SECRET_WRITTEN.search(text) or (names_one and _SECRET_NOT_NAMED.fullmatch(text)):
+            yield Flaw(loc, NAME_IT)
+        elif "options" in loc[:-1] and names_one and not re.fullmatch("[A-Za-z][A-Za-z0-9-]{0,126}", text):
+            yield Flaw(loc, "must be the name of a secret: name it, never write it")
+
+
+def _ways(plan: object) -> Iterator[Flaw]:
+    for loc, channel in mappings(plan, "channels", "*"):
+        kind, options = str(channel.get("kind")), channel.get("options", {})
+        if kind in _OPTIONS and isinstance(options, dict):
+            yield from (Flaw((*loc, key), why) for key, why in _channel(kind, channel, options))
+            yield from (Flaw((*loc, "options", key), why) for key, why in _options(kind, options))
+    for loc, reach in mappings(plan, "contacts", "*", "reach", "*"):
+        kinds = [kind for _, kind in each(plan, "channels", str(reach.get("channel")), "kind")]
+        if kinds == ["email"]:
+            yield from (Flaw((*loc, "to"), why) for why in _mailbox(reach.get("to")))
+
+
+def _channel(kind: str, channel: dict[str, object], options: dict[str, object]) -> Iterator[tuple[str, str]]:
+    url = channel.get("url")
+    if kind in {"slack", "teams", "email"} and "secret" not in channel:
+        yield "secret", f"is missing: {kind} needs the name of the secret that holds its URL"
+    if kind != "webhook" and url is not None:
+        yield "url", "only a webhook has one; elsewhere the address is a secret: name it, never write it"
+    elif kind == "webhook" and (url is None) != ("url_secret" in options):
+        yield (
+            "url",
+            "is missing" if url is None else "stands beside options.url_secret; only one of them can be",
+        )
+    elif isinstance(url, str) and not (url.startswith("https://") or _LOCAL.match(url)):
+        yield "url", "must begin with https://"
+
+
+def _options(kind: str, options: dict[str, object]) -> Iterator[tuple[str, str]]:
+    for option in options:
+        if option not in _OPTIONS[kind]:
+            yield option, f"{kind} has no such option{did_you_mean(option, _OPTIONS[kind])}"
+    if kind == "email":
+        yield from (("from", why) for why in _mailbox(options.get("from")))
+
+
+def _mailbox(address: object) -> Iterator[str]:
+    if address is None:
+        yield "is missing: mail needs an address"
+    elif not _MAILBOX.fullmatch(str(address)):
+        yield "is no mail address"
+
+
+def _trust(plan: object, known_sources: Mapping[str, bool] | None) -> Iterator[Flaw]:
+    for loc, trust in mappings(plan, "sources", "*"):
+        name = str(loc[-1])
+        if known_sources is not None and name not in known_sources:
+            yield Flaw(loc, f"there is no source {quoted(name)}{did_you_mean(name, known_sources)}")
+        elif known_sources is not None and "hmac_secret" in trust and not known_sources[name]:
+            yield Flaw((*loc, "hmac_secret"), f"{name} does not sign its bodies; use bearer_secret")
+        for key in ("signature_header", "timestamp_header"):
+            if key in trust and "hmac_secret" not in trust:
+                yield Flaw((*loc, key), "means nothing without hmac_secret")
