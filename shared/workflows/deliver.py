@@ -1,0 +1,102 @@
+"""Deliver what is owed: claim under the delivery's own tag, send, record; a crash in between is made good."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.delivery import Attempt, Delivery, Message
+from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
+from shared.domain.plan import Directory
+from shared.ports import Accepted, Channel, IncidentStore, Owed, Secrets
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 8
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The outbox after a round of sending; ``sent`` counts the tries whose outcome is known."""
+
+    owed: list[Owed]
+    sent: int
+
+
+@dataclass
+class Deliver:
+    """Sends through the channels; knows nothing of escalation."""
+
+    store: IncidentStore
+    channels: Mapping[str, Channel]
+    secrets: Secrets
+    public_url: str
+
+    def all_due(self, owed: Sequence[Owed], directory: Directory, clock: Clock) -> Outcomes:
+        """Try every delivery that is due, side by side, so that a slow channel holds up no other."""
+        now = clock()
+        due = [item for item in owed if _is_due(item.delivery, now)]
+        rest = [item for item in owed if not _is_due(item.delivery, now)]
+        if not due:
+            return Outcomes(rest, 0)
+        if len(due) == 1:
+            tried = [self._try(due[0], directory, clock)]
+        else:
+            with ThreadPoolExecutor(min(AT_ONCE, len(due))) as pool:
+                tried = list(pool.map(lambda item: self._try(item, directory, clock), due))
+        known = [item for item in tried if item is not None]
+        return Outcomes(sorted(rest + known, key=lambda item: item.delivery.id), len(known))
+
+    def _try(self, owed: Owed, directory: Directory, clock: Clock) -> Owed | None:
+        """One claim, one try, its outcome on the row; None where somebody else has claimed it."""
+        try:
+            claimed = self.store.save_delivery(owed, owed.delivery.claimed(clock()))
+        except Conflict:
+            return None
+        delivery = claimed.delivery
+        permanent, retry_after = False, None
+        try:
+            accepted = self._send(delivery, directory, clock)
+            attempt = Attempt(clock(), True, accepted.status, accepted.provider_id)
+        except DeliveryFailed as failure:
+            permanent, retry_after = failure.permanent, failure.retry_after
+            attempt = Attempt(clock(), False, failure.status, error=str(failure)[:500])
+        except SecretUnavailable as failure:
+            permanent = not delivery.last
+            attempt = Attempt(clock(), False, error=str(failure)[:500])
+        log.info(
+            "delivery %s of %s by %s: %s",
+            delivery.id,
+            delivery.incident,
+            delivery.channel,
+            "accepted" if attempt.accepted else attempt.error,
+        )
+        outcome = delivery.after(attempt, permanent=permanent, retry_after=retry_after)
+        try:
+            return self.store.save_delivery(claimed, outcome)
+        except Conflict:
+            return None
+
+    def _send(self, delivery: Delivery, directory: Directory, clock: Clock) -> Accepted:
+        contact = directory.contacts.get(delivery.contact)
+        if contact is None or delivery.nth >= len(contact.reach):
+            raise DeliveryFailed("the plan no longer has this contact's channel", permanent=True)
+        reach = contact.reach[delivery.nth]
+        spec = directory.channels[reach.channel]
+        channel = self.channels[spec.kind]
+        message = self._addressed(delivery.message)
+        return channel.send(message, spec, reach.to, delivery.idempotency_key, self.secrets, clock())
+
+    def _addressed(self, message: Message) -> Message:
+        base = self.public_url.rstrip("/")
+        return (
+            replace(message, incident_url=f"{base}/api/v1/incidents/{message.incident}") if base else message
+        )
+
+
+def _is_due(delivery: Delivery, now: datetime) -> bool:
+    return delivery.state in ("queued", "leased") and delivery.due_at <= now

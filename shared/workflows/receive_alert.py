@@ -1,0 +1,168 @@
+"""A source calls: verify, parse, classify, and store each group's alerts before anybody hears 202."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.classification import Signal, classify
+from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TooLarge
+from shared.domain.incident import GroupKey, Incident
+from shared.domain.intake import Action, Disposition, receive
+from shared.domain.journal import journal_of, note_dispositions
+from shared.domain.plan import Plan, SourceTrust
+from shared.ports import (
+    AdvanceQueue,
+    IncidentStore,
+    Journals,
+    Place,
+    Plans,
+    RulesArchive,
+    Secrets,
+    Source,
+    Stored,
+)
+from shared.workflows.group_commit import GroupCommit
+from shared.workflows.punctuality import come_back
+
+log = logging.getLogger(__name__)
+
+LARGEST_BODY = 1024 * 1024
+MOST_TRIES = 8
+_ORDER: tuple[Action, ...] = ("opened", "updated", "resolved", "pending", "suppressed", "ignored")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the sender is told of one group of its call; all but ``action`` None without an incident."""
+
+    action: Action
+    id: str | None = None
+    status: str | None = None
+    severity: str | None = None
+
+
+@dataclass
+class ReceiveAlert:
+    """The workflow behind ``POST /api/v1/plans/{plan}/alerts/{source}``."""
+
+    plans: Plans
+    sources: Mapping[str, Source]
+    secrets: Secrets
+    store: IncidentStore
+    journals: Journals
+    rules: RulesArchive
+    queue: AdvanceQueue
+
+    def __post_init__(self) -> None:
+        """One group commit for the whole process."""
+        self.commits: GroupCommit[Sequence[Signal], Outcome] = GroupCommit()
+
+    def receive(
+        self, plan_name: str, source_name: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> list[Outcome]:
+        """One outcome per group of the call, in the order of the body; all of it is durable.
+
+        Raises NotFound, TooLarge, Unauthenticated, InvalidPayload, SecretUnavailable, StoreUnavailable.
+        """
+        plan, source = self.plans.get(plan_name), self.sources.get(source_name)
+        if source is None:
+            known = ", ".join(sorted(self.sources))
+            raise NotFound(f"there is no source {source_name!r}; there are {known}")
+        if len(body) > LARGEST_BODY:
+            raise TooLarge(f"the body has {len(body)} bytes; at most {LARGEST_BODY} are taken")
+        source.verify(headers, body, plan.sources.get(source_name, SourceTrust()), self.secrets, now)
+        groups: dict[GroupKey, list[Signal]] = {}
+        for alert in source.parse(body, now):
+            signal = classify(alert, plan.rules)
+            groups.setdefault(signal.group, []).append(signal)
+        return [self._submit(plan, group, signals, now) for group, signals in groups.items()]
+
+    def _submit(self, plan: Plan, group: GroupKey, signals: Sequence[Signal], now: datetime) -> Outcome:
+        def commit(batches: Sequence[Sequence[Signal]]) -> Sequence[Outcome]:
+            return self._commit(plan, group.digest, batches, now)
+
+        return self.commits.submit(group.digest, signals, commit)
+
+    def _commit(
+        self, plan: Plan, group: str, batches: Sequence[Sequence[Signal]], now: datetime
+    ) -> Sequence[Outcome]:
+        """Store every batch's signals, as few changes as they fit in; one outcome a batch."""
+        self.rules.keep(plan.rules)
+        pending = [signal for batch in batches for signal in batch]
+        done: list[tuple[Disposition, Incident | None]] = []
+        place: Place | None = None
+        tries = 0
+        while len(done) < len(pending):
+            try:
+                place = place or self.store.place(group)
+                place, stored = self._store_some(plan, place, pending[len(done) :], now)
+            except Conflict:
+                place, tries = None, tries + 1
+                if tries == MOST_TRIES:
+                    raise StoreUnavailable("too many others are changing this incident") from None
+                time.sleep(random.uniform(0, 0.02 * tries))  # noqa: S311  (spreads writers, guards nothing)
+                continue
+            done += stored
+        return _outcomes(batches, done)
+
+    def _store_some(
+        self, plan: Plan, place: Place, signals: Sequence[Signal], now: datetime
+    ) -> tuple[Place | None, list[tuple[Disposition, Incident | None]]]:
+        newest = place.newest.incident if place.newest else None
+        frozen = self.rules.get(newest.rules) if newest else None
+        left: Place | None = place
+        received = receive(place.slot, signals, frozen, plan.rules, plan.directory, now)
+        change, after = received.change, newest
+        if change is not None:
+            basis = place.newest if change.before is not None else None
+            stored, _ = self.store.save(change, basis, place.head_tag)
+            after = stored.incident
+            come_back(self.queue, change.before, after, now)
+            left = _moved(place, stored) if change.head is None else None
+        elif received.head is not None:
+            self.store.save_head(place.slot.partition, received.head, place.head_tag)
+            left = None
+        self._note(plan, received.dispositions, change.after.id if change else None, now)
+        return left, [(entry, after if entry.incident else None) for entry in received.dispositions]
+
+    def _note(
+        self, plan: Plan, dispositions: Sequence[Disposition], changed: str | None, now: datetime
+    ) -> None:
+        """Whatever changed no incident has its disposition in the plan's journal."""
+        left = [entry for entry in dispositions if changed is None or entry.incident != changed]
+        if not left:
+            return
+        empty = journal_of(plan.name, left[0].signal.group.digest, now)
+        for _ in range(MOST_TRIES):
+            before, tag = self.journals.journal(empty)
+            entry = note_dispositions(before, left, plan.rules.timezone, now)
+            try:
+                self.journals.append(before, tag, entry)
+            except Conflict:
+                continue
+            return
+        raise StoreUnavailable("too many others are writing to the journal")
+
+
+def _moved(place: Place, stored: Stored) -> Place:
+    return replace(place, slot=replace(place.slot, newest=stored.incident), newest=stored)
+
+
+def _outcomes(
+    batches: Sequence[Sequence[Signal]], done: Sequence[tuple[Disposition, Incident | None]]
+) -> list[Outcome]:
+    outcomes, at = [], 0
+    for batch in batches:
+        own = done[at : at + len(batch)]
+        at += len(batch)
+        entry, incident = min(own, key=lambda pair: _ORDER.index(pair[0].action))
+        if incident is None:
+            outcomes.append(Outcome(entry.action))
+        else:
+            outcomes.append(Outcome(entry.action, incident.id, incident.status, incident.severity))
+    return outcomes

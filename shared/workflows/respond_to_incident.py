@@ -1,0 +1,141 @@
+"""A person acts on an incident: the command meets the state as it is, and is applied or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain import response
+from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound, StoreUnavailable
+from shared.domain.incident import GroupKey, Incident
+from shared.domain.plan import Plan
+from shared.domain.principal import Principal
+from shared.domain.timeline import Text
+from shared.ports import AdvanceQueue, IncidentStore, People, Plans, RulesArchive, Stored
+from shared.workflows.punctuality import come_back
+
+MOST_TRIES = 12
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a person says when declaring an incident by hand; ``nonce`` (random) makes it one of its own."""
+
+    plan: str
+    title: Text
+    service: str
+    severity: str
+    description: str
+    nonce: str
+
+
+@dataclass
+class RespondToIncident:
+    """The workflow behind ``POST /api/v1/incidents`` and ``POST /api/v1/incidents/{id}/{command}``."""
+
+    store: IncidentStore
+    plans: Plans
+    rules: RulesArchive
+    people: People
+    queue: AdvanceQueue
+
+    def respond(
+        self, incident_id: str, command: response.Command, who: Principal, key: str | None, now: datetime
+    ) -> Incident:
+        """The incident after the command; as it stands where ``key`` was seen before.
+
+        Raises NotFound, Forbidden, Refused, InvalidInput, StoreUnavailable.
+        """
+        who.require("Responder")
+        actor = f"person:{self.people.pseudonym(who.name)}"
+        applied = _applied_key(actor, command, key)
+        for tried in range(MOST_TRIES):
+            stored = self.store.load(incident_id)
+            plan = self._visible_plan(stored.incident.plan, who, f"incident {incident_id}")
+            try:
+                return self._apply(stored, command, plan, actor, applied, now)
+            except Conflict:
+                time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+        raise StoreUnavailable("too many others are changing this incident")
+
+    def declare(self, declaration: Declaration, who: Principal, now: datetime) -> Incident:
+        """A new incident by hand, or the one that this nonce made before. Raises as `respond`."""
+        who.require("Responder")
+        plan = self._visible_plan(declaration.plan, who, f"plan {declaration.plan}")
+        _check(declaration, plan)
+        actor = f"person:{self.people.pseudonym(who.name)}"
+        self.rules.keep(plan.rules)
+        group = GroupKey(plan.name, "declared", declaration.nonce).digest
+        place = self.store.place(group)
+        if place.newest is not None:
+            return place.newest.incident
+        incident = Incident(
+            place.slot.partition,
+            1,
+            plan.name,
+            None,
+            group,
+            "declared",
+            declaration.service,
+            declaration.severity,
+            plan.rules.hash,
+            now,
+            title=declaration.title.body,
+            summary=declaration.description,
+        )
+        change = response.declare(incident, plan.rules, plan.directory, actor, declaration.title, now)
+        try:
+            stored, _ = self.store.save(change, None)
+        except Conflict:
+            raise StoreUnavailable("the new incident's place is taken; try again") from None
+        come_back(self.queue, None, stored.incident, now)
+        return stored.incident
+
+    def _apply(
+        self,
+        stored: Stored,
+        command: response.Command,
+        plan: Plan,
+        actor: str,
+        key: str | None,
+        now: datetime,
+    ) -> Incident:
+        before = stored.incident
+        rules = self.rules.get(before.rules)
+        change = response.respond(before, command, rules, plan.directory, actor, key, now)
+        if change is None:
+            return before
+        after = self.store.save(change, stored)[0].incident
+        come_back(self.queue, before, after, now)
+        return after
+
+    def _visible_plan(self, name: str, who: Principal, asked: str) -> Plan:
+        try:
+            plan = self.plans.get(name)
+        except NotFound:
+            plan = None
+        if plan is None or not who.sees(plan):
+            raise NotFound(f"there is no {asked}")
+        return plan
+
+
+def _applied_key(actor: str, command: response.Command, key: str | None) -> str | None:
+    """A caller's key is theirs alone, and for one kind of command."""
+    if key is None:
+        return None
+    return hashlib.sha256(f"{actor}\n{type(command).__name__}\n{key}".encode()).hexdigest()[:24]
+
+
+def _check(declaration: Declaration, plan: Plan) -> None:
+    services = [service.name for service in plan.rules.services] + [plan.rules.default_service]
+    severities = [severity.name for severity in plan.rules.severities]
+    faults = []
+    if declaration.service not in services:
+        faults.append(Fault("service", f"the plan has no such service; it has {', '.join(services)}"))
+    if declaration.severity not in severities:
+        faults.append(Fault("severity", f"the plan has no such severity; it has {', '.join(severities)}"))
+    if faults:
+        raise InvalidInput("the declaration does not fit the plan", faults)

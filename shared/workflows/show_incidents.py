@@ -1,0 +1,106 @@
+"""What people see: incidents, one incident whole, its timeline with names and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.delivery import Delivery
+from shared.domain.errors import NotFound
+from shared.domain.incident import Incident
+from shared.domain.principal import Principal
+from shared.domain.timeline import Event
+from shared.ports import AlertRow, IncidentStore, Page, People, Plans
+
+ACTOR = "person:"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Filters of the list; None means any."""
+
+    plan: str | None = None
+    status: str | None = None
+    severity: str | None = None
+    service: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+    def matches(self, incident: Incident) -> bool:
+        """Whether the incident passes every filter on itself."""
+        pairs = (
+            (self.status, incident.status),
+            (self.severity, incident.severity),
+            (self.service, incident.service),
+        )
+        return all(wanted is None or wanted == value for wanted, value in pairs)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One incident with everything that stands beside it; ``names`` maps actors to people."""
+
+    incident: Incident
+    alerts: list[AlertRow]
+    deliveries: list[Delivery]
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ToldTimeline:
+    """A timeline with the names behind its pseudonyms and the texts beside its events."""
+
+    events: list[Event]
+    names: Mapping[str, str]
+    texts: Mapping[int, str]
+
+
+@dataclass
+class ShowIncidents:
+    """The workflow behind ``GET /api/v1/incidents`` and below; Readers see the plans that show themselves."""
+
+    store: IncidentStore
+    plans: Plans
+    people: People
+
+    def page(self, wanted: Wanted, who: Principal) -> Page:
+        """One page, newest first. Raises Forbidden, StoreUnavailable."""
+        who.require("Reader")
+        seen = frozenset(plan.name for plan in self.plans.all() if who.sees(plan))
+        plans = seen if wanted.plan is None else seen & {wanted.plan}
+        if not plans:
+            return Page((), None)
+        return self.store.page(wanted.matches, plans, wanted.since, wanted.until, wanted.cursor, wanted.limit)
+
+    def one(self, incident_id: str, who: Principal) -> Whole:
+        """One incident, its alerts and deliveries. Raises NotFound, Forbidden, StoreUnavailable."""
+        incident = self._visible(incident_id, who)
+        actors = [actor for actor in (incident.acknowledged_by, incident.resolved_by) if actor]
+        return Whole(
+            incident, self.store.alerts(incident), self.store.deliveries(incident), self._names(actors)
+        )
+
+    def timeline(self, incident_id: str, who: Principal) -> ToldTimeline:
+        """The events in order. Raises as `one`."""
+        incident = self._visible(incident_id, who)
+        events = list(self.store.events(incident.id))
+        return ToldTimeline(
+            events, self._names([event.actor for event in events]), self.store.texts(incident.id)
+        )
+
+    def _visible(self, incident_id: str, who: Principal) -> Incident:
+        who.require("Reader")
+        incident = self.store.load(incident_id).incident
+        if not any(plan.name == incident.plan and who.sees(plan) for plan in self.plans.all()):
+            raise NotFound(f"there is no incident {incident_id}")
+        return incident
+
+    def _names(self, actors: list[str]) -> Mapping[str, str]:
+        found = {}
+        for actor in sorted(set(actors)):
+            if actor.startswith(ACTOR):
+                found[actor] = self.people.name(actor.removeprefix(ACTOR)) or "erased"
+        return found
