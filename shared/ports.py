@@ -116,7 +116,7 @@ class RulesArchive(Protocol):
         """Store the text under its hash, if it is not there already."""
 
     def get(self, hash: str) -> Rules:
-        """The rules of that hash. Raises NotFound."""
+        """The rules of that hash. Raises StoreUnavailable."""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,11 @@ class AdvanceIncidents:
         return stored, outcomes.owed, change is not None or outcomes.sent > 0
 
     def _directory(self, incident: Incident) -> Directory:
-        return self.plans.get(incident.plan).directory
+        """Today's; a plan that is gone knows nobody, and the timeline says so."""
+        try:
+            return self.plans.get(incident.plan).directory
+        except NotFound:
+            return Directory({}, {})
 
     def _advance_due(self, subject: str, dues: list[Due], clock: Clock) -> Exception | None:
         try:
