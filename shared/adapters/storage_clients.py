@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
     from azure.storage.queue import QueueClient
 
+    from shared.adapters.table_wire import WiredTable
+
 TIMING = {
     "connection_timeout": 2,
     "read_timeout": 5,
@@ -26,6 +28,8 @@ TIMING = {
     "retry_backoff_max": 1,
 }
 """The SDK would wait 300 s and retry for minutes; senders and people give up long before."""
+BACKOFF = {"initial_backoff": 0, "increment_base": 1, "random_jitter_range": 1}
+"""Queues and blobs have a retry policy of their own, which waits 15 s and more; this makes it about one."""
 
 
 @dataclass
@@ -58,13 +62,17 @@ class StorageClients:
         self.round_trips = RoundTrips()
         self._credential: Any = None
 
-    def tables(self) -> TableServiceClient:
+    def tables(self) -> Tables:
         """The table service."""
         from azure.data.tables import TableServiceClient
 
+        options = self._options()
         if self.access.connection_string:
-            return TableServiceClient.from_connection_string(self.access.connection_string, **self._options())
-        return TableServiceClient(self.access.table_uri or "", credential=self._identity(), **self._options())
+            service = TableServiceClient.from_connection_string(self.access.connection_string, **options)
+            return Tables(service, service.credential, options)
+        credential = self._identity()
+        service = TableServiceClient(self.access.table_uri or "", credential=credential, **options)
+        return Tables(service, credential, options)
 
     def queue(self, name: str) -> QueueClient:
         """One queue."""
@@ -72,10 +80,13 @@ class StorageClients:
 
         if self.access.connection_string:
             return QueueClient.from_connection_string(
-                self.access.connection_string, name, **self._options(retry_total=1)
+                self.access.connection_string, name, **self._options(**BACKOFF, retry_total=1)
             )
         return QueueClient(
-            self.access.queue_uri or "", name, credential=self._identity(), **self._options(retry_total=1)
+            self.access.queue_uri or "",
+            name,
+            credential=self._identity(),
+            **self._options(**BACKOFF, retry_total=1),
         )
 
     def blobs(self) -> BlobServiceClient:
@@ -83,8 +94,12 @@ class StorageClients:
         from azure.storage.blob import BlobServiceClient
 
         if self.access.connection_string:
-            return BlobServiceClient.from_connection_string(self.access.connection_string, **self._options())
-        return BlobServiceClient(self.access.blob_uri or "", credential=self._identity(), **self._options())
+            return BlobServiceClient.from_connection_string(
+                self.access.connection_string, **self._options(**BACKOFF)
+            )
+        return BlobServiceClient(
+            self.access.blob_uri or "", credential=self._identity(), **self._options(**BACKOFF)
+        )
 
     def make_containers(self) -> None:
         """Make the tables, the queue and the container where they are missing: local storage starts empty."""
@@ -113,6 +128,31 @@ class StorageClients:
 
     def _options(self, **changes: object) -> dict[str, Any]:
         return {**TIMING, "transport": _transport(self.round_trips), **changes}
+
+
+class Tables:
+    """The tables of an account, all on one pool of connections."""
+
+    def __init__(self, service: TableServiceClient, credential: Any, options: dict[str, Any]) -> None:  # noqa: ANN401  (the SDKs' credentials have no common type)
+        from shared.adapters.table_wire import Wire
+
+        self._service = service
+        self._credential = credential
+        self._options = options
+        retries = {name: value for name, value in options.items() if name.startswith("retry_")}
+        self._wire = Wire(service.url, credential, options["transport"], **retries)
+
+    def get_table_client(self, name: str) -> WiredTable:
+        """One table."""
+        from shared.adapters.table_wire import WiredTable
+
+        table = WiredTable(self._service.url, name, credential=self._credential, **self._options)
+        table.wire = self._wire
+        return table
+
+    def create_table_if_not_exists(self, name: str) -> None:
+        """Make a table, unless it is there."""
+        self._service.create_table_if_not_exists(name)
 
 
 def _transport(round_trips: RoundTrips) -> Any:  # noqa: ANN401  (made here, so that imports stay light)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,11 +59,15 @@ def compile_week(
     is no week or has not begun, Conflict where two provisional bundles of one instant differ, and
     StoreUnavailable.
     """
-    stated = _stated(shelf.latest(list_bundles(plan.name, exports), week), exports)
+    bundles = list_bundles(plan.name, exports)
+    stated = _stated(shelf.latest(bundles, week), exports)
     targets = stated["targets"] if stated else _targets(plan)
     period = _period(plan.name, week, stated["timezone"] if stated else plan.rules.timezone, now)
+    subjects = sorted(
+        {*timelines.subjects(plan.name, week), *_left_open(shelf.before(bundles, week), exports)}
+    )
     with TemporaryDirectory(prefix="tocsin-export-") as folder:
-        files, content = _compile(Path(folder), period, targets, timelines, progress)
+        files, content = _compile(Path(folder), period, targets, subjects, timelines, progress)
         parts = _Parts(Path(folder), files, content, code_version)
         if period.provisional:
             return _keep_provisional(parts, shelf.provisional(plan.name, week, now), exports)
@@ -158,8 +162,20 @@ def _stated(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
     return None if bundle is None else read_manifest(bundle, exports)
 
 
+def _left_open(before: Bundle | None, exports: Exports) -> set[str]:
+    """The incidents that the bundle before left open: they are of this week even without an event in it."""
+    if before is None:
+        return set()
+    return incidents_csv.open_in(exports.stream(before.blob(incidents_csv.NAME)))
+
+
 def _compile(
-    folder: Path, period: Period, targets: Mapping[str, int], timelines: Timelines, progress: Progress
+    folder: Path,
+    period: Period,
+    targets: Mapping[str, int],
+    subjects: Sequence[str],
+    timelines: Timelines,
+    progress: Progress,
 ) -> tuple[list[Spool], dict[str, Any]]:
     tally, heads, ids = Tally(), Heads(), audit_csv.AuditRows()
     timeline, incidents, audit = (
@@ -167,11 +183,12 @@ def _compile(
     )
     incidents.write(incidents_csv.header())
     audit.write(audit_csv.header())
-    subjects = timelines.subjects(period.plan, period.week)
     for done, subject in enumerate(subjects, start=1):
-        events = timeline_jsonl.written(timelines.events(subject), period.start, period.as_of, timeline.write)
+        lines = timeline_jsonl.TimelineLines(period.start, period.as_of, timeline.write)
+        events = lines.passing(timelines.events(subject))
         account = account_of(subject, events, period.start, period.as_of)
         if account is not None:
+            lines.keep()
             incidents.write(incidents_csv.row(account))
             audit.write(b"".join(ids.of(account)))
             tally.add(account)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from shared.workflows import export_kpis
 from shared.workflows.export_kpis import Compiled
 
 log = logging.getLogger(__name__)
+
+_WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}")
 
 
 @dataclass
@@ -57,15 +60,18 @@ class ServeExports:
         self, plan: str, week: str, label: str | None, who: Principal
     ) -> tuple[Bundle, dict[str, Any]]:
         """The week's last bundle, or the one of that label, with its manifest."""
-        self._visible(plan, who, "Auditor")
-        bundle = export_kpis.find_bundle(plan, week, self.exports, label)
+        bundle = self._bundle(plan, week, label, who)
         return bundle, export_kpis.read_manifest(bundle, self.exports)
 
     def open(self, plan: str, week: str, file: str, label: str | None, who: Principal) -> Iterator[bytes]:
         """One file of that bundle, in pieces."""
+        return export_kpis.open_file(self._bundle(plan, week, label, who), file, self.exports)
+
+    def _bundle(self, plan: str, week: str, label: str | None, who: Principal) -> Bundle:
         self._visible(plan, who, "Auditor")
-        bundle = export_kpis.find_bundle(plan, week, self.exports, label)
-        return export_kpis.open_file(bundle, file, self.exports)
+        if _WEEK.fullmatch(week) is None:
+            raise NotFound("there is no such week; one is written 2026-W47")
+        return export_kpis.find_bundle(plan, week, self.exports, label)
 
     def _compile(self, plan: Plan, week: str, now: datetime) -> Compiled:
         def progress(done: int, of: int) -> None:

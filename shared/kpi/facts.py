@@ -1,0 +1,151 @@
+"""What each event means for the figures: the facts of one subject in one week, from its events alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from shared.domain.timeline import Event, parse_stamp
+from shared.kpi.account import Account, Reading, instant_or_none
+
+
+def account_of(subject: str, events: Iterable[Event], start: datetime, end: datetime) -> Account | None:
+    """The account of one subject's events, all recorded before ``end``, for the half-open week.
+
+    None where none of them was recorded in the week and no incident was open when it began.
+    """
+    reading = Reading(start, end)
+    for event in events:
+        reading.reach(event)
+        handle = _HANDLERS.get(event.type)
+        if handle is not None:
+            handle(reading, event)
+    if reading.open_at_start is None:
+        reading.open_at_start = reading.is_open
+        return reading.account(subject) if reading.is_open else None
+    return reading.account(subject)
+
+
+def _opened(reading: Reading, event: Event) -> None:
+    reading.opened = event
+    reading.severity = event.data["severity"]
+    reading.begin(event, "")
+    reading.add(event.recorded_at, "incident_opened")
+    if event.data.get("source") is not None:
+        reading.add(
+            event.recorded_at,
+            "time_to_detect_seconds",
+            max(0, _seconds(event.occurred_at, event.recorded_at)),
+        )
+        if event.occurred_at > event.recorded_at:
+            reading.add(event.recorded_at, "clock_ahead")
+
+
+def _reopened(reading: Reading, event: Event) -> None:
+    reading.begin(event, "_again")
+    reading.add(event.recorded_at, "incident_reopened")
+
+
+def _severity_raised(reading: Reading, event: Event) -> None:
+    reading.severity = event.data["to"]
+    this = reading.rounds[-1]
+    this.respond.move(instant_or_none(event.data.get("respond_due")), event.recorded_at)
+    this.resolve.move(instant_or_none(event.data.get("resolve_due")), event.recorded_at)
+
+
+def _acknowledged(reading: Reading, event: Event) -> None:
+    reading.state = "acknowledged"
+    this = reading.rounds[-1]
+    if not event.actor.startswith("person:"):
+        return
+    this.respond.meet(event.recorded_at)
+    this.answer.meet(event.recorded_at)
+    if this.acknowledged_at is None:
+        this.acknowledged_at = event.recorded_at
+        seconds = _seconds(this.started_at, event.recorded_at)
+        reading.add(event.recorded_at, f"time_to_acknowledge{this.suffix}_seconds", seconds)
+
+
+def _expired(reading: Reading, event: Event) -> None:
+    del event
+    reading.state = "open"
+
+
+def _resolved(reading: Reading, event: Event) -> None:
+    reading.state = "resolved"
+    this, by = reading.rounds[-1], event.data["by"]
+    reading.add(event.recorded_at, "incident_resolved", 1, by)
+    this.resolve.meet(event.recorded_at)
+    for clock in (this.respond, this.answer):
+        if by == "person":
+            clock.meet(event.recorded_at)
+        clock.void(event.recorded_at)
+    if this.resolved_at is None:
+        this.resolved_at = event.recorded_at
+        seconds = _seconds(this.started_at, event.recorded_at)
+        reading.add(event.recorded_at, f"time_to_resolve{this.suffix}_seconds", seconds, by)
+
+
+def _breached(reading: Reading, event: Event) -> None:
+    name, due = event.data["clock"], parse_stamp(event.data["due"])
+    reading.breaches.append((name, due, event.recorded_at))
+    for clock in reading.rounds[-1].clocks if reading.rounds else ():
+        if (clock.name, clock.due) == (name, due):
+            clock.lapse(event.recorded_at, inclusive=True)
+
+
+def _escalated(reading: Reading, event: Event) -> None:
+    reading.escalations += 1
+    step = f"step-{event.data['step']}"
+    reading.add(event.recorded_at, "escalated", 1, step)
+    reading.add(event.recorded_at, "escalation_late_seconds", event.data["late_seconds"], step)
+
+
+def _escalated_manually(reading: Reading, event: Event) -> None:
+    reading.escalations += 1
+    reading.add(event.recorded_at, "escalated_manually")
+
+
+def _alerts(reading: Reading, event: Event) -> None:
+    _count(reading, event, "incident_alerts")
+
+
+def _dispositions(reading: Reading, event: Event) -> None:
+    _count(reading, event, "journal_alerts")
+
+
+def _count(reading: Reading, event: Event, metric: str) -> None:
+    for entry in event.data["alerts"]:
+        reading.alerts += entry["count"]
+        if event.recorded_at >= reading.start:
+            key = (metric, entry["disposition"])
+            so_far, _ = reading.dispositions.get(key, (0, event.recorded_at))
+            reading.dispositions[key] = (so_far + entry["count"], event.recorded_at)
+
+
+def _single(metric: str, value: int = 1) -> Callable[[Reading, Event], None]:
+    return lambda reading, event: reading.add(event.recorded_at, metric, value)
+
+
+_HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
+    "opened": _opened,
+    "reopened": _reopened,
+    "severity-raised": _severity_raised,
+    "acknowledged": _acknowledged,
+    "acknowledgement-expired": _expired,
+    "resolved": _resolved,
+    "breached": _breached,
+    "escalated": _escalated,
+    "escalated-manually": _escalated_manually,
+    "exhausted": _single("escalation_exhausted"),
+    "delivered": _single("delivery_succeeded"),
+    "delivery-failed": _single("delivery_succeeded", 0),
+    "contact-unreachable": _single("contact_unreachable"),
+    "contact-missing": _single("contact_missing"),
+    "alerts": _alerts,
+    "dispositions": _dispositions,
+}
+
+
+def _seconds(since: datetime, until: datetime) -> int:
+    return (until - since) // timedelta(seconds=1)

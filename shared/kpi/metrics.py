@@ -1,0 +1,49 @@
+"""The metrics of `audit.csv`: every kind of fact that the export measures, and what value and code say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.kpi.definitions import FIRST_RESPONSE_SECONDS
+
+METRICS: Mapping[str, str] = {
+    "incident_open_at_start": "1: open or acknowledged when the week began",
+    "incident_opened": "1: opened",
+    "incident_reopened": "1: reopened",
+    "incident_resolved": "1: resolved; code: by `person` or `source`",
+    "incident_open_at_end": "1: open or acknowledged when the week ended",
+    "time_to_detect_seconds": "start of the earliest alert to the recording of the opening",
+    "clock_ahead": "1: that start lay after the recording, so the source's clock is ahead of ours",
+    "time_to_acknowledge_seconds": "opening to first acknowledgement by a person",
+    "time_to_acknowledge_again_seconds": "reopening to first acknowledgement by a person after it",
+    "time_to_resolve_seconds": "opening to first resolution; code: by `person` or `source`",
+    "time_to_resolve_again_seconds": "reopening to next resolution; code: by `person` or `source`",
+    "first_response_met": f"1: a person responded within {FIRST_RESPONSE_SECONDS} seconds; 0: nobody did",
+    "respond_sla_met": "1: respond clock met; 0: missed, at the instant at which it was due",
+    "resolve_sla_met": "1: resolve clock met; 0: missed, at the instant at which it was due",
+    "breach_unrecorded": "1: a missed clock of which no `breached` event tells; code: the clock",
+    "breach_underived": "1: a `breached` event of a clock that others do not show missed; code: the clock",
+    "incident_alerts": "alerts on the incident's timeline; code: the disposition; at the last of them",
+    "incident_alerted": "1: the incident had alerts",
+    "journal_alerts": "alerts that changed no incident; code: the disposition; at the last of them",
+    "escalated": "1: Tocsin escalated; code: `step-1` and so on",
+    "escalation_late_seconds": "how long after it was due Tocsin escalated; code: the step",
+    "escalated_manually": "1: a person escalated",
+    "escalation_exhausted": "1: the ladder came to its end",
+    "delivery_succeeded": "1: the provider accepted; 0: given up",
+    "contact_unreachable": "1: no channel of the contact was left",
+    "contact_missing": "1: the plan has no such contact",
+}
+"""Every metric, in words; the value comes first."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fact:
+    """One row of ``audit.csv`` but for its incident; facts of a subject stand in this order."""
+
+    happened_at: datetime
+    metric: str
+    code: str
+    value: int

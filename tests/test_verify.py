@@ -1,0 +1,625 @@
+"""The verifier finds whatever was changed in a bundle and names the place; and believes what was not."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import io
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.week import week_bounds
+from shared.kpi import kpi_json, manifest, verify
+from shared.kpi.bundle import spooled, zipped
+from shared.kpi.definitions import DEFINITIONS, digest
+from shared.kpi.shelf import Bundle
+from shared.workflows.export_kpis import compile_week
+from tests.builders import a_plan, hours, minutes, seconds, some_rules
+from tests.stories import MONDAY, SUNDAY, WEEK, Story
+from tests.working_fakes import MemoryExports, MemoryTimelines
+
+NOON = MONDAY + timedelta(days=2, hours=12)
+PLAN = replace(a_plan(), targets={"time_to_acknowledge_mean": 300, "delivery_success": 99})
+MEMBERS = verify.MEMBERS
+FLIPS = 400
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the verifier answered."""
+
+    code: int
+    said: str
+
+    @property
+    def failures(self) -> list[str]:
+        return [line.removeprefix("FAILS ") for line in self.said.splitlines() if line.startswith("FAILS ")]
+
+
+def run(*paths: Path) -> Outcome:
+    out = io.StringIO()
+    with redirect_stdout(out), redirect_stderr(out):
+        code = verify.main([str(path) for path in paths])
+    return Outcome(code, out.getvalue())
+
+
+def a_rich_week() -> MemoryTimelines:
+    before = MONDAY - hours(6)
+    due = NOON + minutes(10)
+    stories = [
+        Story("INC-00000001-1")
+        .opened(NOON, began=NOON - seconds(75), respond_due=due, resolve_due=NOON + hours(4))
+        .alerts(NOON, opened=1, updated=4)
+        .escalated(NOON, 1)
+        .delivered(NOON + seconds(2))
+        .acknowledged(NOON + minutes(4))
+        .resolved(NOON + hours(1)),
+        Story("INC-00000002-1")
+        .opened(NOON, severity="P2", service="web", respond_due=due, name='=HYPERLINK("http://x";"y")\n,é')
+        .escalated(NOON + minutes(1), 1, late=3)
+        .undelivered(NOON + minutes(2))
+        .tell("contact-unreachable", NOON + minutes(2), {"contact": "oncall"})
+        .raised(NOON + minutes(3), "P1", respond_due=NOON + minutes(5), resolve_due=NOON + hours(1))
+        .breached("respond", NOON + minutes(5), 1)
+        .acknowledged(NOON + minutes(20))
+        .breached("resolve", NOON + hours(1), 2),
+        Story("INC-00000003-2")
+        .opened(before, source=None, service="web")
+        .tell("open", MONDAY, {"week": WEEK})
+        .resolved(NOON, "source")
+        .reopened(NOON + minutes(30), respond_due=NOON + minutes(40))
+        .breached("respond", NOON + minutes(40))
+        .tell("exhausted", NOON + hours(1), {"due": "", "late_seconds": 0, "rounds": 1}),
+        Story("JRN-acme-20261118-0").alerts(NOON, ignored=3),
+    ]
+    return MemoryTimelines().keep("acme", *(story.events for story in stories))
+
+
+def members_of(exports: MemoryExports, bundle: Bundle) -> dict[str, bytes]:
+    return {name: exports.blobs[bundle.blob(name)] for name in MEMBERS}
+
+
+def compiled(
+    timelines: MemoryTimelines, exports: MemoryExports | None = None, week: str = WEEK, zone: str = "UTC"
+) -> tuple[MemoryExports, Bundle]:
+    exports = MemoryExports() if exports is None else exports
+    plan = replace(PLAN, rules=some_rules(timezone=zone))
+    return exports, compile_week(plan, week, timelines, exports, "1.0", week_bounds(week, zone)[1]).bundle
+
+
+def zip_in(folder: Path, exports: MemoryExports, bundle: Bundle, name: str = "bundle.zip") -> Path:
+    path = folder / name
+    path.write_bytes(exports.blobs[bundle.blob("bundle.zip")])
+    return path
+
+
+def zip_of(members: Mapping[str, bytes], path: Path) -> Path:
+    """The members, zipped as a bundle is."""
+    with tempfile.TemporaryDirectory() as folder:
+        spools = [spooled(Path(folder), name, members[name]) for name in MEMBERS]
+        path.write_bytes(b"".join(zipped(spools)))
+    return path
+
+
+def forged(members: Mapping[str, bytes], **changes: bytes) -> dict[str, bytes]:
+    """The members with some changed, and every hash in manifest and sums made anew so that they fit."""
+    new = dict(members) | {name.replace("_", "."): content for name, content in changes.items()}
+    stated = json.loads(new["manifest.json"])
+    for entry in stated["files"]:
+        content = new[entry["name"]]
+        entry["sha256"], entry["bytes"] = hashlib.sha256(content).hexdigest(), len(content)
+    content_keys = set(stated) - {*verify.PLACE, "content_sha256"}
+    stated["content_sha256"] = digest({key: stated[key] for key in content_keys})
+    new["manifest.json"] = kpi_json.pretty(stated)
+    return new | {"manifest.sha256": sums(new)}
+
+
+def sums(members: Mapping[str, bytes]) -> bytes:
+    lines = (f"{hashlib.sha256(members[name]).hexdigest()}  {name}\n" for name in MEMBERS[:-1])
+    return "".join(lines).encode()
+
+
+@pytest.fixture(scope="module")
+def rich() -> tuple[MemoryExports, Bundle]:
+    return compiled(a_rich_week())
+
+
+@pytest.fixture
+def members(rich: tuple[MemoryExports, Bundle]) -> dict[str, bytes]:
+    return members_of(*rich)
+
+
+def test_an_untouched_bundle_is_verified(tmp_path: Path, rich: tuple[MemoryExports, Bundle]) -> None:
+    outcome = run(zip_in(tmp_path, *rich))
+    assert outcome.code == 0, outcome.said
+    assert outcome.said.splitlines()[-1] == "verified: acme 2026-W47 r1"
+
+
+def test_a_folder_of_the_members_is_verified_and_so_is_the_zip_beside_them(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle], members: dict[str, bytes]
+) -> None:
+    for name, content in members.items():
+        (tmp_path / name).write_bytes(content)
+    assert run(tmp_path).code == 0
+    path = zip_in(tmp_path, *rich)
+    assert run(tmp_path).code == 0
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert re.search(r"bundle.zip byte \d+: end of the directory", run(tmp_path).said)
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_a_byte_altered_in_a_folder_is_found_in_its_file(
+    tmp_path: Path, members: dict[str, bytes], name: str
+) -> None:
+    for each, content in members.items():
+        (tmp_path / each).write_bytes(content)
+    content = members[name]
+    for at in range(7, len(content), len(content) // 9):
+        (tmp_path / name).write_bytes(content[:at] + bytes([content[at] ^ 3]) + content[at + 1 :])
+        outcome = run(tmp_path)
+        assert outcome.code == 1
+        assert any(re.match(rf"{re.escape(name)}\b.*", failure) for failure in outcome.failures), outcome.said
+
+
+def test_a_provisional_bundle_is_verified(tmp_path: Path) -> None:
+    exports = MemoryExports()
+    bundle = compile_week(PLAN, WEEK, a_rich_week(), exports, "1.0", NOON + minutes(7)).bundle
+    outcome = run(zip_in(tmp_path, exports, bundle))
+    assert outcome.code == 0, outcome.said
+    assert outcome.said.endswith("verified: acme 2026-W47 provisional\n")
+
+
+@pytest.mark.parametrize(
+    ("week", "zone"),
+    [("2026-W13", "Europe/Berlin"), ("2026-W44", "America/New_York"), ("2026-W53", "Pacific/Kiritimati")],
+)
+def test_bundles_of_weeks_with_odd_bounds_are_verified(tmp_path: Path, week: str, zone: str) -> None:
+    start, end = week_bounds(week, zone)
+    one = Story("INC-00000001-1").opened(start).acknowledged(start + minutes(2)).resolved(end - minutes(1))
+    two = Story("INC-00000002-1").opened(start - minutes(1)).tell("open", start)
+    timelines = MemoryTimelines(zone).keep("acme", one.events, two.events)
+    outcome = run(zip_in(tmp_path, *compiled(timelines, week=week, zone=zone)))
+    assert outcome.code == 0, outcome.said
+
+
+def test_an_empty_week_is_verified(tmp_path: Path) -> None:
+    assert run(zip_in(tmp_path, *compiled(MemoryTimelines()))).code == 0
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of the zip: the content of a member, or what the zip says about it (no member)."""
+
+    start: int
+    end: int
+    member: str | None
+
+
+def regions(raw: bytes) -> list[Region]:
+    found, at = [], 0
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        for info in archive.infolist():
+            data_at = info.header_offset + 30 + len(info.filename)
+            found += [
+                Region(at, data_at, None),
+                Region(data_at, data_at + info.file_size, info.filename),
+            ]
+            at = data_at + info.file_size
+    return [*found, Region(at, len(raw), None)]
+
+
+def names_the_place(outcome: Outcome, raw: bytes, at: int, region: Region) -> bool:
+    """Whether a message names the altered byte: its line, or the byte of the zip."""
+    if region.member is None:
+        return any(failure.startswith(f"bundle.zip byte {at}: ") for failure in outcome.failures)
+    line = raw.count(b"\n", region.start, at) + 1
+    place = re.compile(rf"{re.escape(region.member)} (\w+ )*(\d+ )?\(?line {line}\b")
+    return any(place.match(failure) for failure in outcome.failures)
+
+
+def flips(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """Positions all over the zip, every region visited, each with the zip in which that byte is another."""
+    chance = random.Random(20261121)  # noqa: S311  (a seed, so that a failure can be repeated)
+    positions = [chance.randrange(len(raw)) for _ in range(FLIPS)]
+    for one in regions(raw):
+        within = range(one.start, one.end)
+        positions += within[::3] if one.member is None else chance.sample(within, 8)
+    for at in positions:
+        altered = bytearray(raw)
+        altered[at] ^= chance.randrange(1, 256)
+        yield at, bytes(altered)
+
+
+def test_one_altered_byte_anywhere_is_found_and_its_place_named(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle]
+) -> None:
+    path = zip_in(tmp_path, *rich)
+    raw = path.read_bytes()
+    for at, altered in flips(raw):
+        path.write_bytes(altered)
+        outcome = run(path)
+        region = next(one for one in regions(raw) if one.start <= at < one.end)
+        assert outcome.code == 1, (at, region, outcome.said)
+        assert names_the_place(outcome, raw, at, region), (at, region, outcome.said)
+
+
+@pytest.mark.parametrize("cut", [1, 22, 23, 1000])
+def test_a_zip_that_was_cut_short_is_never_verified(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle], cut: int
+) -> None:
+    path = zip_in(tmp_path, *rich)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert run(path).code in (1, 2)
+
+
+def test_a_zip_with_something_added_is_not_verified(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle]
+) -> None:
+    path = zip_in(tmp_path, *rich)
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert "there is more after the end" in run(path).said
+
+
+def test_a_figure_that_was_changed_with_all_its_hashes_is_found_and_named(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    kpi = json.loads(members["kpi.json"])
+    kpi["kpis"]["time_to_acknowledge"]["by_service"]["web"]["p90"] = 60
+    outcome = run(zip_of(forged(members, kpi_json=kpi_json.pretty(kpi)), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert len(outcome.failures) == 1
+    assert 'kpis.time_to_acknowledge.by_service.web.p90: \'"p90": 60,' in outcome.failures[0]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [(one.name, "plan", key) for one in DEFINITIONS for key in ("value", "p95", "by", "met")],
+    ids="-".join,
+)
+def test_no_figure_can_be_changed(tmp_path: Path, members: dict[str, bytes], path: tuple[str, ...]) -> None:
+    kpi = json.loads(members["kpi.json"])
+    figure = kpi["kpis"][path[0]]["plan"]
+    if path[-1] not in figure:
+        return
+    figure[path[-1]] = 12345
+    outcome = run(zip_of(forged(members, kpi_json=kpi_json.pretty(kpi)), tmp_path / "b.zip"))
+    assert f"kpis.{'.'.join(path)}" in outcome.failures[0]
+
+
+def test_a_row_that_was_changed_with_all_its_hashes_is_found_and_named(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    audit = members["audit.csv"].replace(
+        b"time_to_acknowledge_seconds,240", b"time_to_acknowledge_seconds,24"
+    )
+    outcome = run(zip_of(forged(members, audit_csv=audit), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert re.match(
+        r"audit.csv row 11 \(line 12\): value of 11: '24' stands there, .* '240'", outcome.failures[0]
+    )
+    incidents = members["incidents.csv"].replace(b",P1,", b",P2,", 1)
+    outcome = run(zip_of(forged(members, incidents_csv=incidents), tmp_path / "b.zip"))
+    assert "incidents.csv row 1 (line 2): severity of INC-00000001-1" in outcome.failures[0]
+
+
+def test_rows_left_out_or_added_are_found(tmp_path: Path, members: dict[str, bytes]) -> None:
+    lines = members["audit.csv"].splitlines(keepends=True)
+    shorter, longer = b"".join(lines[:-1]), b"".join([*lines, lines[-1]])
+    last = len(lines) - 1
+    for audit, place in ((shorter, f"audit.csv row {last} "), (longer, f"audit.csv row {last + 1}:")):
+        outcome = run(zip_of(forged(members, audit_csv=audit), tmp_path / "b.zip"))
+        assert any(failure.startswith(place) for failure in outcome.failures), outcome.said
+
+
+def test_an_event_that_was_changed_breaks_its_chain(tmp_path: Path, members: dict[str, bytes]) -> None:
+    timeline = members["timeline.jsonl"].replace(b'"by":"person"', b'"by":"source"', 1)
+    outcome = run(zip_of(forged(members, timeline_jsonl=timeline), tmp_path / "b.zip"))
+    assert any(
+        failure == "timeline.jsonl line 6: INC-00000001-1 event 6: its content does not have its hash"
+        for failure in outcome.failures
+    ), outcome.said
+
+
+def test_an_event_left_out_breaks_the_chain(tmp_path: Path, members: dict[str, bytes]) -> None:
+    lines = members["timeline.jsonl"].splitlines(keepends=True)
+    timeline = b"".join(lines[:2] + lines[3:])
+    outcome = run(zip_of(forged(members, timeline_jsonl=timeline), tmp_path / "b.zip"))
+    assert any(
+        failure.startswith("timeline.jsonl line 3: INC-00000001-1 event 4: it does not name")
+        for failure in outcome.failures
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"week": "2026-W46"}, "2026-W46 in UTC is 2026-11-09"),
+        ({"timezone": "Europe/Berlin"}, "2026-W47 in Europe/Berlin is 2026-11-15T23:00"),
+        ({"timezone": "Mars/X"}, "cannot be read"),
+        ({"revision": 0}, "revision is no number"),
+        ({"revision": 2, "restates": {"week": WEEK, "revision": 2}}, "restates names no earlier"),
+        (
+            {"previous": {"week": WEEK, "revision": 1, "manifest_sha256": ""}},
+            "previous names no earlier week",
+        ),
+        ({"provisional": True}, "provisional"),
+        ({"timelines": {}}, "timelines"),
+        ({"rules": []}, "rules"),
+        ({"plan": "other"}, "another plan"),
+    ],
+)
+def test_a_manifest_that_was_changed_with_its_hashes_contradicts_the_rest(
+    tmp_path: Path, members: dict[str, bytes], change: dict[str, Any], place: str
+) -> None:
+    stated = json.loads(members["manifest.json"]) | change
+    outcome = run(zip_of(forged(members, manifest_json=kpi_json.pretty(stated)), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert any(place in failure for failure in outcome.failures), outcome.said
+
+
+def chain(weeks: list[str]) -> tuple[MemoryExports, list[Bundle]]:
+    exports, bundles = MemoryExports(), []
+    for n, week in enumerate(weeks, start=1):
+        start = week_bounds(week, "UTC")[0]
+        story = Story(f"INC-{n:08d}-1").opened(start + hours(n)).resolved(start + hours(n + 1))
+        bundles.append(compiled(MemoryTimelines().keep("acme", story.events), exports, week)[1])
+    return exports, bundles
+
+
+def test_the_chain_is_followed_as_far_as_earlier_bundles_are_given(tmp_path: Path) -> None:
+    exports, bundles = chain(["2026-W44", "2026-W45", "2026-W47"])
+    paths = [zip_in(tmp_path, exports, bundle, f"{bundle.week}.zip") for bundle in bundles]
+    outcome = run(paths[2], paths[0], paths[1])
+    assert outcome.code == 0, outcome.said
+    assert "note  chain: back to 2026-W45 r1\n" in outcome.said
+    assert "note  chain: back to 2026-W44 r1\n" in outcome.said
+    assert "note  chain: back to 2026-W45 r1, not given\n" in run(paths[2]).said
+    bare = tmp_path / "manifest.json"
+    bare.write_bytes(exports.blobs[bundles[1].blob("manifest.json")])
+    assert run(paths[2], bare).code == 0
+
+
+def test_an_earlier_bundle_that_was_exchanged_breaks_the_chain(tmp_path: Path) -> None:
+    exports, bundles = chain(["2026-W44", "2026-W47"])
+    genuine = zip_in(tmp_path, exports, bundles[1], "47.zip")
+    other = zip_in(tmp_path, *compiled(MemoryTimelines(), week="2026-W44"), name="44.zip")
+    assert run(other).code == 0
+    outcome = run(genuine, other)
+    assert outcome.code == 1
+    assert "44.zip is not the 2026-W44 r1 that previous names by its hash" in outcome.failures[0]
+
+
+def test_a_bundle_that_no_link_leads_to_is_no_predecessor(tmp_path: Path) -> None:
+    exports, bundles = chain(["2026-W44", "2026-W45", "2026-W47"])
+    paths = [zip_in(tmp_path, exports, bundle, f"{bundle.week}.zip") for bundle in bundles]
+    outcome = run(paths[2], paths[0])
+    assert outcome.code == 1
+    assert "no link of this bundle leads to" in outcome.failures[0]
+
+
+def test_a_restatement_leads_to_what_it_restates(tmp_path: Path) -> None:
+    exports, first = compiled(MemoryTimelines())
+    second = compiled(a_rich_week(), exports)[1]
+    paths = [zip_in(tmp_path, exports, bundle, f"{bundle.label}.zip") for bundle in (first, second)]
+    outcome = run(paths[1], paths[0])
+    assert outcome.code == 0, outcome.said
+    assert outcome.said.endswith("verified: acme 2026-W47 r2\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no zip, but as long as one " * 99])
+def test_what_is_no_bundle_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(content)
+    assert run(path).code == 2
+    assert run(tmp_path / "none.zip").code == 2
+    assert run(tmp_path).code == 2
+
+
+def test_a_bundle_packed_again_by_another_tool_is_not_the_bundle(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert run(path).code == 1
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert run(path).code in (1, 2)
+
+
+def test_a_bundle_of_a_later_format_is_refused_rather_than_judged(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    stated = json.loads(members["manifest.json"]) | {"format": manifest.FORMAT + 1}
+    outcome = run(zip_of(forged(members, manifest_json=kpi_json.pretty(stated)), tmp_path / "b.zip"))
+    assert outcome.code == 2
+    assert "this verifier knows" in outcome.said
+
+
+@pytest.mark.parametrize(
+    "event",
+    [b"", b"null", b"[]", b"{}", b'{"subject":1}', b"[" * 100_000, b"\xff", b'{"a":NaN}'],
+    ids=["empty", "null", "a list", "an object", "a number", "deep", "no text", "no number"],
+)
+def test_a_hostile_bundle_is_judged_and_does_not_stop_the_verifier(
+    tmp_path: Path, members: dict[str, bytes], event: bytes
+) -> None:
+    lines = members["timeline.jsonl"].splitlines(keepends=True)
+    lines[2] = event + b"\n"
+    outcome = run(zip_of(forged(members, timeline_jsonl=b"".join(lines)), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert any(failure.startswith("timeline.jsonl line 3: ") for failure in outcome.failures)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"plan": []}, {"severity": {}}, {"respond_due": 7}, {"respond_due": "x"}]
+)
+def test_sealed_events_that_tell_nonsense_are_named_by_their_subject(
+    tmp_path: Path, members: dict[str, bytes], data: dict[str, Any]
+) -> None:
+    told = Story("INC-00000001-1").opened(NOON)
+    whole = {**told.events[0].data, **data} if data else {}
+    nonsense = Story("INC-00000001-1").tell("opened", NOON, whole)
+    line = verify.compact(
+        {
+            "subject": nonsense.subject,
+            "seq": 1,
+            "type": "opened",
+            "occurred_at": verify.stamp(NOON),
+            "recorded_at": verify.stamp(NOON),
+            "actor": "tocsin",
+            "data": whole,
+            "previous": "0" * 64,
+            "hash": nonsense.events[0].hash,
+        }
+    )
+    outcome = run(zip_of(forged(members, timeline_jsonl=line + b"\n"), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert any("INC-00000001-1" in failure for failure in outcome.failures)
+
+
+def test_the_terminal_is_safe_from_what_a_bundle_says(tmp_path: Path, members: dict[str, bytes]) -> None:
+    kpi = members["kpi.json"].replace(b'"value": 2', b'"\x1b[2J": 2', 1)
+    assert "\x1b" not in run(zip_of(forged(members, kpi_json=kpi), tmp_path / "b.zip")).said
+
+
+STEPS = """
+acknowledged acknowledged-by-tocsin expired resolved resolved-by-source reopened raised escalated by-hand
+exhausted breached delivered failed unreachable missing alerts noted open
+"""
+NAMES = st.text(max_size=12)
+
+
+def tell(story: Story, step: str, at: datetime, number: int) -> None:
+    """One more event of a random timeline; dues lie around the events that may decide them."""
+    due = at + minutes(number % 40 - 5)
+    simple = {
+        "expired": "acknowledgement-expired",
+        "by-hand": "escalated-manually",
+        "exhausted": "exhausted",
+        "unreachable": "contact-unreachable",
+        "missing": "contact-missing",
+        "noted": "noted",
+        "open": "open",
+    }
+    if step in simple:
+        story.tell(simple[step], at)
+    elif step == "breached":
+        story.tell("breached", at, {"clock": ("respond", "resolve")[number % 2], "due": verify.stamp(due)})
+    elif step == "raised":
+        story.raised(at, f"P{number % 3}", respond_due=due, resolve_due=None if number % 2 else due)
+    elif step == "reopened":
+        story.reopened(at, respond_due=due)
+    elif step == "escalated":
+        story.tell("escalated", at, {"step": number % 4, "late_seconds": number})
+    else:
+        tell_more(story, step, at, number)
+
+
+def tell_more(story: Story, step: str, at: datetime, number: int) -> None:
+    plain = {
+        "acknowledged": story.acknowledged,
+        "resolved": story.resolved,
+        "delivered": story.delivered,
+        "failed": story.undelivered,
+    }
+    if step in plain:
+        plain[step](at)
+    elif step == "acknowledged-by-tocsin":
+        story.acknowledged(at, "tocsin")
+    elif step == "resolved-by-source":
+        story.resolved(at, "source")
+    else:
+        story.alerts(at, opened=number % 2, updated=number)
+
+
+@st.composite
+def timelines(draw: st.DrawFn) -> MemoryTimelines:
+    """Incidents that begin before or in the week and go on past it, through events in any order at all."""
+    found = MemoryTimelines()
+    for n in range(draw(st.integers(0, 4))):
+        at = MONDAY + minutes(draw(st.integers(-3000, 10_000)))
+        story = Story(f"INC-{n:08d}-1").opened(
+            at,
+            began=at - seconds(draw(st.integers(-9, 99))),
+            respond_due=draw(st.sampled_from([None, at + minutes(10), at + minutes(9000)])),
+            resolve_due=draw(st.sampled_from([None, at, at + hours(4)])),
+            severity=draw(st.sampled_from(["P0", "P1", "=P2"])),
+            service=draw(NAMES),
+            source=draw(st.sampled_from([None, "generic"])),
+            name=draw(NAMES),
+        )
+        for step in draw(st.lists(st.sampled_from(STEPS.split()), max_size=12)):
+            number = draw(st.integers(0, 99))
+            at += seconds(draw(st.sampled_from([0, 1, 299, 300, 301, 600, 3600, 86_400, 300_000])))
+            tell(story, step, at, number)
+        found.keep("acme", story.events)
+    return found
+
+
+@settings(max_examples=200, deadline=None)
+@given(timelines())
+def test_whatever_the_timelines_tell_the_verifier_derives_the_same(told: MemoryTimelines) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run(zip_in(Path(folder), *compiled(told)))
+    assert outcome.code == 0, outcome.said
+
+
+def test_the_verifier_needs_the_standard_library_alone_and_old_pythons_can_read_it(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle]
+) -> None:
+    source = Path(verify.__file__).read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 9))
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert imported <= sys.stdlib_module_names
+    alone = tmp_path / "verify.py"
+    alone.write_text(source, encoding="utf-8")
+    command = [sys.executable, "-I", str(alone), str(zip_in(tmp_path, *rich))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("verified: acme 2026-W47 r1\n")
+
+
+def test_it_runs_as_a_module(tmp_path: Path, rich: tuple[MemoryExports, Bundle]) -> None:
+    command = [sys.executable, "-m", "shared.kpi.verify", str(zip_in(tmp_path, *rich))]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_knows_every_kpi_by_the_same_definition() -> None:
+    assert {
+        one.name: (one.kind, one.metrics, one.per, one.code, one.target) for one in DEFINITIONS
+    } == verify.KPIS
+
+
+def test_the_week_ends_where_the_exporter_says(members: dict[str, bytes]) -> None:
+    stated = json.loads(members["manifest.json"])
+    assert stated["to"] == verify.stamp(SUNDAY)
