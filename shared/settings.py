@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -40,13 +41,16 @@ SETTINGS = (
     Setting("WEBSITE_AUTH_ENABLED", "whether the platform authenticates people", where="platform"),
 )
 _SECRET_PREFIX = "SECRET_"  # noqa: S105  (the prefix of settings that hold secrets, not one)
+_SECRET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,126}")
+_SCHEDULE = re.compile(r"\s*(?:[0-9A-Za-z*/,-]+\s+){5}[0-9A-Za-z*/,-]+\s*")
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
 class StorageAccess:
     """A connection string (local), or the services' addresses and the identity's client id (Azure)."""
 
-    connection_string: str | None = None
+    connection_string: str | None = field(default=None, repr=False)
     table_uri: str | None = None
     queue_uri: str | None = None
     blob_uri: str | None = None
@@ -65,7 +69,7 @@ class Settings:
     people_key_secret: str
     code_version: str
     authentication_on: bool
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
@@ -75,9 +79,9 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     """
     values = {setting.name: environment.get(setting.name) or setting.default for setting in SETTINGS}
     plans_dir = root / str(values["PLANS_DIR"])
-    faults = [*_storage_faults(values), *_address_faults(values), *_schedule_faults(values)]
+    faults = [*_storage_faults(values), *_address_faults(values), *_form_faults(values)]
     if not plans_dir.is_dir():
-        faults.append(Fault("PLANS_DIR", f"there is no folder {plans_dir}"))
+        faults.append(Fault("PLANS_DIR", "names no folder"))
     if faults:
         raise InvalidInput("bad settings", faults)
     return Settings(
@@ -100,8 +104,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
 
 
 def _storage_faults(values: Mapping[str, str | None]) -> list[Fault]:
-    if values["TOCSIN_STORAGE"]:
-        return []
+    if connection := values["TOCSIN_STORAGE"]:
+        named = {part.partition("=")[0].strip() for part in connection.split(";") if "=" in part}
+        known = named & {"AccountName", "TableEndpoint", "UseDevelopmentStorage"}
+        return [] if known else [Fault("TOCSIN_STORAGE", "is not a connection string")]
     needed = [f"TOCSIN_STORAGE__{kind}ServiceUri" for kind in ("table", "queue", "blob")]
     return [
         Fault(name, "is missing, and there is no connection string in TOCSIN_STORAGE")
@@ -111,21 +117,30 @@ def _storage_faults(values: Mapping[str, str | None]) -> list[Fault]:
 
 
 def _address_faults(values: Mapping[str, str | None]) -> list[Fault]:
-    faults = []
-    for name, value in values.items():
-        is_address = name.endswith("ServiceUri") or name in ("KEY_VAULT_URI", "PUBLIC_URL")
-        if (
-            is_address
-            and value
-            and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc)
-        ):
-            faults.append(Fault(name, "is not an address (https://…)"))
-    return faults
-
-
-def _schedule_faults(values: Mapping[str, str | None]) -> list[Fault]:
+    addresses = [name for name in values if name.endswith("ServiceUri")] + ["KEY_VAULT_URI", "PUBLIC_URL"]
     return [
-        Fault(name, "is not an NCRONTAB schedule of six fields")
-        for name in ("ESCALATION_SCHEDULE", "EXPORT_SCHEDULE")
-        if len(str(values[name]).split()) != 6
+        Fault(name, "is not an address (https://…, or http to this very machine)")
+        for name in addresses
+        if (value := values[name]) and not _is_address(value)
     ]
+
+
+def _is_address(text: str) -> bool:
+    """Whether it leads somewhere and carries nothing that would have to stay secret."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.query or parts.fragment or "@" in parts.netloc:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _THIS_MACHINE)
+
+
+def _form_faults(values: Mapping[str, str | None]) -> list[Fault]:
+    forms = (
+        ("ESCALATION_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
+        ("EXPORT_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
+        ("PEOPLE_KEY_SECRET", _SECRET_NAME, "is not the name of a secret"),
+    )
+    return [Fault(name, why) for name, form, why in forms if not form.fullmatch(str(values[name]))]

@@ -68,6 +68,14 @@ class RespondToIncident:
         _check(declaration, plan)
         actor = f"person:{self.people.pseudonym(who.name)}"
         self.rules.keep(plan.rules)
+        for tried in range(MOST_TRIES):
+            try:
+                return self._open(declaration, plan, actor, now)
+            except Conflict:
+                time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+        raise StoreUnavailable("the new incident's place is taken; try again")
+
+    def _open(self, declaration: Declaration, plan: Plan, actor: str, now: datetime) -> Incident:
         group = GroupKey(plan.name, "declared", declaration.nonce).digest
         place = self.store.place(group)
         if place.newest is not None:
@@ -87,10 +95,7 @@ class RespondToIncident:
             summary=declaration.description,
         )
         change = response.declare(incident, plan.rules, plan.directory, actor, declaration.title, now)
-        try:
-            stored, _ = self.store.save(change, None)
-        except Conflict:
-            raise StoreUnavailable("the new incident's place is taken; try again") from None
+        stored, _ = self.store.save(change, None)
         come_back(self.queue, None, stored.incident, now)
         return stored.incident
 

@@ -1,0 +1,27 @@
+"""The function app: every doorway, registered; nothing else."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from functions import (
+    advance_incidents,
+    check_health,
+    describe_api,
+    export_kpis,
+    receive_alert,
+    respond_to_incident,
+    show_incidents,
+)
+
+app = func.FunctionApp()
+for doorway in (
+    receive_alert,
+    advance_incidents,
+    respond_to_incident,
+    show_incidents,
+    export_kpis,
+    check_health,
+    describe_api,
+):
+    app.register_functions(doorway.blueprint)

@@ -1,0 +1,253 @@
+"""What the API answers, as types: the views fill them in, and the OpenAPI document is made from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+# Not typing's own: pydantic cannot read that one under Python 3.11.
+from typing_extensions import TypedDict
+
+from shared.workflows.receive_alert import Outcome
+
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Status = Literal["open", "acknowledged", "resolved"]
+
+
+class Intake(TypedDict):
+    """One entry per group of the call, in its order."""
+
+    incidents: list[Outcome]
+
+
+class IncidentLine(TypedDict):
+    """An incident in a list."""
+
+    id: str
+    plan: str
+    title: str
+    source: str | None
+    name: str
+    service: str
+    severity: str
+    status: Status
+    opened_at: Instant
+    acknowledged_at: Instant | None
+    resolved_at: Instant | None
+    alert_count: int
+    firing: int
+
+
+class IncidentPage(TypedDict):
+    """Newest first; ``cursor`` asks for the next page."""
+
+    incidents: list[IncidentLine]
+    cursor: str | None
+
+
+class SlaClock(TypedDict):
+    """A window that runs until a person responds or resolves."""
+
+    due: Instant | None
+    stopped_at: Instant | None
+    state: Literal["none", "running", "stopped", "breached"]
+
+
+class SlaClocks(TypedDict):
+    """Both windows of the incident's severity."""
+
+    respond: SlaClock
+    resolve: SlaClock
+
+
+class Escalation(TypedDict):
+    """How far the ladder has been climbed."""
+
+    round: int
+    steps_fired: int
+    running: bool
+    exhausted: bool
+
+
+class TimelineHead(TypedDict):
+    """How many events there are, and the hash of the last."""
+
+    length: int
+    head: str
+
+
+class AlertOfIncident(TypedDict):
+    """One fingerprint: its latest occurrence and text."""
+
+    fingerprint: str
+    name: str
+    state: str
+    count: int
+    started_at: Instant
+    first_seen: Instant
+    last_seen: Instant
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    url: str | None
+
+
+class DeliveryAttempt(TypedDict):
+    """One try, and what the provider said."""
+
+    at: Instant
+    accepted: bool
+    status: int | None
+    provider_id: str | None
+    error: str | None
+
+
+class DeliveryOfIncident(TypedDict):
+    """One notification to one contact by one channel."""
+
+    id: str
+    kind: str
+    contact: str
+    channel: str
+    state: str
+    reason: str
+    caused_by: int
+    idempotency_key: str
+    owed_at: Instant
+    due_at: Instant
+    attempts: list[DeliveryAttempt]
+
+
+class IncidentWhole(IncidentLine):
+    """An incident with everything that stands beside it."""
+
+    summary: str
+    source_url: str | None
+    acknowledged_by: str | None
+    acknowledgement_expires: Instant | None
+    resolved_by: str | None
+    sla: SlaClocks
+    escalation: Escalation | None
+    told: list[str]
+    deadline: Instant | None
+    rules: str
+    timeline: TimelineHead
+    alerts: list[AlertOfIncident]
+    deliveries: list[DeliveryOfIncident]
+
+
+class TimelineEvent(TypedDict):
+    """``subject`` to ``previous`` are what ``hash`` seals; ``actor_name`` and ``text`` stand beside them."""
+
+    subject: str
+    seq: int
+    type: str
+    occurred_at: Instant
+    recorded_at: Instant
+    actor: str
+    data: dict[str, Any]
+    previous: str
+    hash: str
+    actor_name: str
+    text: str | None
+
+
+class Timeline(TypedDict):
+    """In order, from the first."""
+
+    events: list[TimelineEvent]
+
+
+class ExportLine(TypedDict):
+    """One bundle: ``files`` maps names to addresses."""
+
+    plan: str
+    week: str
+    revision: str
+    provisional: bool
+    files: dict[str, str]
+
+
+class ExportList(TypedDict):
+    """Oldest first, without the provisional ones."""
+
+    exports: list[ExportLine]
+
+
+class ExportCompiled(ExportLine):
+    """``made`` is false where a bundle of equal content stood there already."""
+
+    made: bool
+
+
+class ExportWhole(ExportLine):
+    """A bundle with its manifest."""
+
+    manifest: dict[str, Any]
+
+
+class Alive(TypedDict):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class TriedDependency(TypedDict):
+    """Whether a dependency answered, and how long it took."""
+
+    name: str
+    ok: bool
+    milliseconds: int
+    error: str | None
+
+
+class Readiness(TypedDict):
+    """Every dependency that was tried."""
+
+    status: Literal["ready", "not ready"]
+    tried: list[TriedDependency]
+
+
+class Sweeper(TypedDict):
+    """When it last ran, and whether that is recent enough."""
+
+    last_run: Instant | None
+    alive: bool
+
+
+class TocsinStatus(TypedDict):
+    """Whether Tocsin itself is up."""
+
+    status: Literal["up", "down"]
+    sweeper: Sweeper
+
+
+class ApiDescription(TypedDict):
+    """An OpenAPI document."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+    components: dict[str, Any]
+
+
+class FieldFault(TypedDict):
+    """One thing that is wrong, and where; ``field`` is empty for the whole."""
+
+    field: str
+    detail: str
+
+
+class Problem(TypedDict):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class InvalidRequest(Problem):
+    """A problem that lists every field that is wrong."""
+
+    errors: list[FieldFault]

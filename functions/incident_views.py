@@ -1,0 +1,152 @@
+"""How incidents, timelines and deliveries look in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from functions.answers import (
+    AlertOfIncident,
+    DeliveryOfIncident,
+    IncidentLine,
+    IncidentWhole,
+    SlaClock,
+    Timeline,
+    TimelineEvent,
+)
+from shared.domain.delivery import Delivery
+from shared.domain.incident import Incident
+from shared.domain.sla import Clock
+from shared.domain.timeline import Event, stamp
+from shared.ports import AlertRow
+from shared.workflows.show_incidents import ToldTimeline, Whole
+
+
+def brief(incident: Incident) -> IncidentLine:
+    """One line of the list."""
+    return {
+        "id": incident.id,
+        "plan": incident.plan,
+        "title": incident.title,
+        "source": incident.source,
+        "name": incident.name,
+        "service": incident.service,
+        "severity": incident.severity,
+        "status": incident.status,
+        "opened_at": stamp(incident.opened_at),
+        "acknowledged_at": _instant(incident.acknowledged_at),
+        "resolved_at": _instant(incident.resolved_at),
+        "alert_count": incident.alert_count,
+        "firing": incident.firing,
+    }
+
+
+def whole(found: Whole) -> IncidentWhole:
+    """Everything about one incident."""
+    incident = found.incident
+    ladder = incident.ladder
+    return {
+        **brief(incident),
+        "summary": incident.summary,
+        "source_url": incident.source_url,
+        "acknowledged_by": found.names.get(incident.acknowledged_by or ""),
+        "acknowledgement_expires": _instant(incident.acknowledgement_expires),
+        "resolved_by": found.names.get(incident.resolved_by or "", incident.resolved_by),
+        "sla": {"respond": _clock(incident.respond), "resolve": _clock(incident.resolve)},
+        "escalation": None
+        if ladder is None
+        else {
+            "round": ladder.round,
+            "steps_fired": ladder.step,
+            "running": ladder.running and not ladder.exhausted,
+            "exhausted": ladder.exhausted,
+        },
+        "told": list(incident.told),
+        "deadline": _instant(incident.deadline),
+        "rules": incident.rules,
+        "timeline": {"length": incident.length, "head": incident.head},
+        "alerts": [_alert(alert) for alert in found.alerts],
+        "deliveries": [_delivery(delivery) for delivery in found.deliveries],
+    }
+
+
+def timeline(told: ToldTimeline) -> Timeline:
+    """The chained events as hashed, each with ``actor_name`` and the ``text`` beside it."""
+    return {"events": [_event(told, event) for event in told.events]}
+
+
+def _event(told: ToldTimeline, event: Event) -> TimelineEvent:
+    return {
+        "subject": event.subject,
+        "seq": event.seq,
+        "type": event.type,
+        "occurred_at": stamp(event.occurred_at),
+        "recorded_at": stamp(event.recorded_at),
+        "actor": event.actor,
+        "data": dict(event.data),
+        "previous": event.previous,
+        "hash": event.hash,
+        "actor_name": _named(event.actor, told.names),
+        "text": told.texts.get(event.seq),
+    }
+
+
+def _named(actor: str, names: Mapping[str, str]) -> str:
+    return names.get(actor) or actor.removeprefix("source:")
+
+
+def _alert(alert: AlertRow) -> AlertOfIncident:
+    return {
+        "fingerprint": alert.fingerprint,
+        "name": alert.name,
+        "state": alert.state,
+        "count": alert.count,
+        "started_at": stamp(alert.started_at),
+        "first_seen": stamp(alert.first_seen),
+        "last_seen": stamp(alert.last_seen),
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "url": alert.url,
+    }
+
+
+def _delivery(delivery: Delivery) -> DeliveryOfIncident:
+    return {
+        "id": delivery.id,
+        "kind": delivery.message.kind,
+        "contact": delivery.contact,
+        "channel": delivery.channel,
+        "state": delivery.state,
+        "reason": delivery.message.reason,
+        "caused_by": delivery.caused_by,
+        "idempotency_key": delivery.idempotency_key,
+        "owed_at": stamp(delivery.owed_at),
+        "due_at": stamp(delivery.due_at),
+        "attempts": [
+            {
+                "at": stamp(attempt.at),
+                "accepted": attempt.accepted,
+                "status": attempt.status,
+                "provider_id": attempt.provider_id,
+                "error": attempt.error,
+            }
+            for attempt in delivery.attempts
+        ],
+    }
+
+
+def _clock(clock: Clock) -> SlaClock:
+    return {"due": _instant(clock.due), "stopped_at": _instant(clock.stopped_at), "state": _state(clock)}
+
+
+def _state(clock: Clock) -> Literal["none", "running", "stopped", "breached"]:
+    if clock.due is None:
+        return "none"
+    if clock.breached:
+        return "breached"
+    return "stopped" if clock.stopped_at else "running"
+
+
+def _instant(instant: datetime | None) -> str | None:
+    return stamp(instant) if instant else None

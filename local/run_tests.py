@@ -1,0 +1,53 @@
+"""`make test`: the suite on the deployed version of Python and on the oldest supported, where both exist."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSIONS = ("3.13", "3.11")
+WORKERS = str(min(4, os.cpu_count() or 1))
+
+
+def main() -> int:
+    """Exit code 0 where every suite passed."""
+    current = f"{sys.version_info.major}.{sys.version_info.minor}"
+    results = {current: _suite(Path(sys.executable))}
+    for version in VERSIONS:
+        if version not in results and (python := _environment(version)):
+            results[version] = _suite(python)
+    for version, code in results.items():
+        print(f"Python {version}: {'passed' if code == 0 else f'FAILED ({code})'}", flush=True)
+    return max(results.values())
+
+
+def _environment(version: str) -> Path | None:
+    """A virtual environment of that version, made on first use; None where the version is not here."""
+    found = subprocess.run(
+        [str(ROOT / "local" / "find_python.sh"), version], capture_output=True, text=True, check=False
+    )
+    if found.returncode != 0:
+        print(f"Python {version} is not on this machine; its run is left out", flush=True)
+        return None
+    folder = ROOT / f".venv-{version}"
+    python = folder / "bin" / "python"
+    ready = folder / ".ready"
+    if not ready.exists() or ready.stat().st_mtime < (ROOT / "requirements-dev.txt").stat().st_mtime:
+        subprocess.run([found.stdout.strip(), "-m", "venv", str(folder)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", str(ROOT / "requirements-dev.txt")], check=True)
+        ready.touch()
+    return python
+
+
+def _suite(python: Path) -> int:
+    print(f"== {python}", flush=True)
+    command = [str(python), "-m", "pytest", "-n", WORKERS, "--dist", "loadfile", *sys.argv[1:]]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
