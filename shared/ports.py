@@ -268,8 +268,8 @@ class AdvanceQueue(Protocol):
 class People(Protocol):
     """Who stands behind the pseudonyms on the timelines."""
 
-    def pseudonym(self, identity: str) -> str:
-        """The pseudonym of an identity, made on first use. Raises StoreUnavailable."""
+    def pseudonym(self, identity: str, name: str) -> str:
+        """The pseudonym of an identity, made on first use under that name. Raises StoreUnavailable."""
 
     def name(self, pseudonym: str) -> str | None:
         """Who that is, or None where nobody (any more) is known by it."""

@@ -1,4 +1,4 @@
-"""Everything between the doors on real storage: workflows, store and queue, with the clock in the test's hand."""
+"""Everything between the doors on real storage, with the clock in the test's hand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
+from typing import Self
 
 from shared.adapters.advance_queue import StorageAdvanceQueue
 from shared.adapters.app_setting_secrets import AppSettingSecrets
@@ -69,9 +70,9 @@ class Megaphone:
         message: Message,
         spec: Channel,
         to: str | None,
-        idempotency_key: str,
-        secrets: Secrets,
-        now: datetime,
+        idempotency_key: str,  # noqa: ARG002
+        secrets: Secrets,  # noqa: ARG002
+        now: datetime,  # noqa: ARG002
     ) -> Accepted:
         if spec.name == "broken":
             raise DeliveryFailed("nobody there", permanent=True, status=410)
@@ -124,7 +125,7 @@ class Stage:
         self.advancing = AdvanceIncidents(self.store, self.plans, self.archive, self.queue, deliver)
         self.responding = RespondToIncident(self.store, self.plans, self.archive, self.people, self.queue)
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -23,27 +23,27 @@ class PeopleTable:
         self.key_name = key_name
         self._known = lru_cache(maxsize=1024)(self._find_or_make)
 
-    def pseudonym(self, identity: str) -> str:
-        """Found by the HMAC of the identity, or drawn at random."""
-        return self._known(identity)
+    def pseudonym(self, identity: str, name: str) -> str:
+        """Found by the HMAC of the identity, or drawn at random and kept with the name."""
+        return self._known(identity, name)
 
     def name(self, pseudonym: str) -> str | None:
-        """The identity as it was given."""
+        """The name as it was first given."""
         row = point(self.table, pseudonym, "name")
-        return None if row is None else str(row["identity"])
+        return None if row is None else str(row["name"])
 
-    def _find_or_make(self, identity: str) -> str:
+    def _find_or_make(self, identity: str, name: str) -> str:
         key = self.secrets.get(self.key_name).encode("utf-8")
         digest = hmac.new(key, identity.encode("utf-8"), hashlib.sha256).hexdigest()
         row = point(self.table, digest, "pseudonym")
         if row is not None:
             return str(row["pseudonym"])
         pseudonym = secrets.token_hex(8)
-        submit(self.table, [create({"PartitionKey": pseudonym, "RowKey": "name", "identity": identity})])
+        submit(self.table, [create({"PartitionKey": pseudonym, "RowKey": "name", "name": name})])
         found = {"PartitionKey": digest, "RowKey": "pseudonym", "pseudonym": pseudonym}
         try:
             submit(self.table, [create(found)])
         except Conflict:
             self.table.delete_entity(pseudonym, "name")
-            return self._find_or_make(identity)
+            return self._find_or_make(identity, name)
         return pseudonym

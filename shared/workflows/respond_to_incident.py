@@ -50,7 +50,7 @@ class RespondToIncident:
         Raises NotFound, Forbidden, Refused, InvalidInput, StoreUnavailable.
         """
         who.require("Responder")
-        actor = f"person:{self.people.pseudonym(who.name)}"
+        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
         applied = _applied_key(actor, command, key)
         for tried in range(MOST_TRIES):
             stored = self.store.load(incident_id)
@@ -66,7 +66,7 @@ class RespondToIncident:
         who.require("Responder")
         plan = self._visible_plan(declaration.plan, who, f"plan {declaration.plan}")
         _check(declaration, plan)
-        actor = f"person:{self.people.pseudonym(who.name)}"
+        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
         self.rules.keep(plan.rules)
         for tried in range(MOST_TRIES):
             try:
