@@ -177,6 +177,22 @@ class AlertRow:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which incidents are wanted, newest first: of these plans, opened in [since, until), after ``cursor``.
+
+    ``live`` says that none is wanted which is resolved; those are found however old they are.
+    """
+
+    wanted: Callable[[Incident], bool]
+    plans: frozenset[str]
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+    live: bool = False
+
+
+@dataclass(frozen=True)
 class Page:
     """One page of incidents, newest first; ``cursor`` is None on the last."""
 
@@ -224,16 +240,8 @@ class IncidentStore(Protocol):
     def deliveries(self, incident: Incident) -> list[Delivery]:
         """Every delivery of an incident, owed or done, by id."""
 
-    def page(
-        self,
-        wanted: Callable[[Incident], bool],
-        plans: frozenset[str],
-        since: datetime | None,
-        until: datetime | None,
-        cursor: str | None,
-        limit: int,
-    ) -> Page:
-        """Incidents of these plans opened in [since, until) that are ``wanted``, newest first."""
+    def page(self, selection: Selection) -> Page:
+        """One page of the incidents selected; it may be short and still have a cursor."""
 
     def due(self, now: datetime) -> Iterator[Due]:
         """Deadlines that have come, shard by shard, oldest first in each."""

@@ -11,7 +11,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.data.tables import TableClient
 
-from shared.adapters.entity_groups import keep_all, point, put, span, submit, tag_of, translated
+from shared.adapters.entity_groups import merge, point, put, span, submit, tag_of, translated
 from shared.domain.errors import Conflict
 from shared.domain.incident import Incident
 from shared.domain.journal import Journal
@@ -21,8 +21,10 @@ from shared.ports import Due
 SHARDS = 8
 ORPHAN_KEPT = timedelta(hours=1)
 """How long a deadline whose incident does not exist is kept: its transaction may still be under way."""
+_SLOTS = 64
 _FAR = 253402300799
 _BEATS = "heartbeat"
+_VERSION = "version"
 
 
 class DeadlineIndex:
@@ -37,29 +39,33 @@ class DeadlineIndex:
         rows = []
         if after.deadline is not None and (before is None or before.deadline != after.deadline):
             version = before.version if before else 0
-            rows.append(_row(shard, deadline_key(after.deadline, after.id), version=version))
+            rows.append(_row(shard, deadline_key(after.deadline, after.id), **_against(version)))
         if before is None:
-            rows.append(_row(shard, f"l|{_inverted(after.opened_at)}|{after.id}", plan=after.plan))
+            rows.append(_row(shard, f"l|{order_key(after)}", plan=after.plan))
         if before is None or before.week != after.week:
             rows.append(_row(shard, week_key(after.week, after.plan, after.id)))
         if rows:
-            keep_all(self.table, rows)
+            submit(self.table, [merge(row) for row in rows])
 
     def point_at_journal(self, before: Journal, after: Journal) -> None:
         """The journal has events in a week that it had none in before."""
         if before.week != after.week:
-            keep_all(self.table, [_row(shard_of(after.id), week_key(after.week, after.plan, after.id))])
+            submit(self.table, [merge(_row(shard_of(after.id), week_key(after.week, after.plan, after.id)))])
 
     def due(self, now: datetime) -> Iterator[Due]:
-        """Deadlines up to and including ``now``, oldest first in each shard."""
+        """Deadlines up to and including ``now``, oldest first in each shard.
+
+        Each minute another shard is the first, so that one that does not answer cannot hide the same others.
+        """
         until = f"d|{stamp(now + timedelta(microseconds=1))}"
-        for shard in range(SHARDS):
+        first = int(now.timestamp()) // 60
+        for shard in ((first + nth) % SHARDS for nth in range(SHARDS)):
             for row in span(self.table, _shard(shard), "d|", until):
                 _, due_at, subject = row["RowKey"].split("|")
                 yield Due(
                     subject,
                     parse_stamp(due_at),
-                    int(row["version"]),
+                    max(int(value) for name, value in row.items() if name.startswith(_VERSION)),
                     row.metadata["timestamp"],
                     row["PartitionKey"],
                     row["RowKey"],
@@ -93,6 +99,16 @@ class DeadlineIndex:
         for row in heapq.merge(*shards, key=lambda row: str(row["RowKey"])):
             _, order, incident_id = row["RowKey"].split("|")
             yield f"{order}|{incident_id}", incident_id, row["plan"]
+
+    def live(self) -> Iterator[str]:
+        """Every incident that has a deadline, each once; some have none any more."""
+        seen: set[str] = set()
+        for shard in range(SHARDS):
+            for row in span(self.table, _shard(shard), "d|", "d~"):
+                subject = str(row["RowKey"]).rsplit("|", 1)[1]
+                if subject not in seen:
+                    seen.add(subject)
+                    yield subject
 
     def subjects(self, plan: str, week: str) -> list[str]:
         """Every subject of the plan with events in the week, sorted."""
@@ -136,6 +152,11 @@ def shard_of(subject: str) -> str:
     return _shard(zlib.crc32(subject.encode()) % SHARDS)
 
 
+def order_key(incident: Incident) -> str:
+    """The incident's place in the list; losers of a race to open it leave rows at other places."""
+    return f"{_inverted(incident.opened_at)}|{incident.id}"
+
+
 def deadline_key(due_at: datetime, subject: str) -> str:
     """Sorted by the instant."""
     return f"d|{stamp(due_at)}|{subject}"
@@ -144,6 +165,15 @@ def deadline_key(due_at: datetime, subject: str) -> str:
 def week_key(week: str, plan: str, subject: str) -> str:
     """One range read a plan, week and shard."""
     return f"w|{week}|{plan}|{subject}"
+
+
+def _against(version: int) -> dict[str, int]:
+    """The version that a deadline was written against, beside those of other writers of the same row.
+
+    A writer that comes late, with a version long gone, must not take away what a newer one has written: its
+    transaction may still be under way.
+    """
+    return {f"{_VERSION}{version % _SLOTS}": version}
 
 
 def _row(shard: str, key: str, **values: str | int) -> dict[str, Any]:

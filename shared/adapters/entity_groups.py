@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -66,6 +66,8 @@ def submit(table: TableClient, operations: list[Operation]) -> list[str]:
         raise AssertionError(f"{len(operations)} operations; a transaction takes {MOST_OPERATIONS}")
     with translated(missing=Conflict):
         answers = table.submit_transaction(operations)
+    if len(answers) != len(operations):
+        raise StoreUnavailable("storage's answer is not whole")
     return [str(answer.get("etag", "")) for answer in answers]
 
 
@@ -77,13 +79,13 @@ def submit_once(
 ) -> list[str] | None:
     """As `submit`, but None where an earlier try of this very commit turns out to have been stored.
 
-    ``written`` reads the row that names the commits, or None where it does not exist.
+    ``written`` reads the row that names the latest commits, or None where it does not exist.
     """
     try:
         return submit(table, operations)
     except (Conflict, StoreUnavailable):
         row = written()
-        if row is not None and commit in str(row.get("commits", "")).split():
+        if row is not None and commit in str(row["commits"]).split():
             return None
         raise
 
@@ -105,14 +107,6 @@ def span(table: TableClient, partition: str, low: str, high: str, top: int | Non
         yield from table.query_entities(where, parameters=named, results_per_page=top)
 
 
-def keep_all(table: TableClient, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Upsert rows of one partition, in as few transactions as the service allows."""
-    from shared.adapters.table_rows import chunked
-
-    for batch in chunked((dict(row) for row in rows), MOST_OPERATIONS):
-        submit(table, [put(row) for row in batch])
-
-
 @contextmanager
 def translated(missing: type[TocsinError] = StoreUnavailable) -> Iterator[None]:
     """Storage's errors in our words; ``missing`` is what a row or table that is not there becomes."""
@@ -126,5 +120,6 @@ def translated(missing: type[TocsinError] = StoreUnavailable) -> Iterator[None]:
         if error.status_code in _MOVED_ON:
             raise Conflict("the row has moved on") from error
         raise StoreUnavailable(f"storage answered {error.status_code}") from error
-    except AzureError as error:
+    except (AzureError, OSError) as error:
+        # OSError: the SDK lets an answer that breaks off in the middle through as the transport raised it.
         raise StoreUnavailable(f"storage did not answer ({type(error).__name__})") from error

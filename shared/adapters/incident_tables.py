@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from shared.adapters.entity_groups import (
     submit_once,
     tag_of,
 )
+from shared.adapters.incident_list import IncidentList
 from shared.adapters.journal_table import JournalTable
 from shared.domain.change import Change
 from shared.domain.delivery import Delivery
@@ -30,7 +31,7 @@ from shared.domain.errors import NotFound
 from shared.domain.incident import Head, Incident, parse_incident_id, partition_of
 from shared.domain.intake import Slot
 from shared.domain.timeline import Event
-from shared.ports import AlertRow, Due, Owed, Page, Place, Stored
+from shared.ports import AlertRow, Due, Owed, Page, Place, Selection, Stored
 
 MOST_PROBES = 8
 
@@ -137,31 +138,9 @@ class IncidentTables:
         found = [rows.delivery_of(row) for row in self._span(incident, f"o|{incident.n:07d}|")]
         return sorted(found, key=lambda delivery: delivery.id)
 
-    def page(
-        self,
-        wanted: Callable[[Incident], bool],
-        plans: frozenset[str],
-        since: datetime | None,
-        until: datetime | None,
-        cursor: str | None,
-        limit: int,
-    ) -> Page:
-        """Follow the index, believe the incidents' rows."""
-        found: list[Incident] = []
-        order = None
-        for key, incident_id, plan in self.index.newest(since, until, cursor):
-            if len(found) == limit:
-                return Page(tuple(found), order)
-            order = key
-            if plan not in plans:
-                continue
-            try:
-                incident = self.load(incident_id).incident
-            except NotFound:
-                continue
-            if wanted(incident):
-                found.append(incident)
-        return Page(tuple(found), None)
+    def page(self, selection: Selection) -> Page:
+        """See `IncidentList`."""
+        return IncidentList(self.index, self.load).page(selection)
 
     def due(self, now: datetime) -> Iterator[Due]:
         """See `DeadlineIndex.due`."""

@@ -21,7 +21,7 @@ class JournalTable:
         self.index = index
 
     def journal(self, empty: Journal) -> tuple[Journal, str | None]:
-        """The journal's head, in one round trip."""
+        """The journal's head, in one round trip; its token is the row's tag and its latest commits."""
         row = point(self.table, _partition(empty), "i|")
         if row is None:
             return empty, None
@@ -36,15 +36,16 @@ class JournalTable:
             int(row["version"]),
             row["week"],
         )
-        return journal, tag_of(row)
+        return journal, f"{tag_of(row)}\n{row['commits']}"
 
     def append(self, before: Journal, tag: str | None, entry: Entry) -> None:
         """Index row first where the week is new, then one transaction: head and events."""
         after, partition = entry.after, _partition(before)
         self.index.point_at_journal(before, after)
         commit = new_commit()
-        head = rows.journal_row(partition, after, commit)
-        operations = [create(head) if tag is None else replace(head, tag)]
+        own, _, commits = (tag or "").partition("\n")
+        head = rows.journal_row(partition, after, rows.joined_commits(commits, commit))
+        operations = [replace(head, own) if own else create(head)]
         operations += [
             create(rows.event_row(partition, f"e|{event.seq:08d}", event)) for event in entry.events
         ]

@@ -31,6 +31,9 @@ TIMING = {
 BACKOFF = {"initial_backoff": 0, "increment_base": 1, "random_jitter_range": 1}
 """Queues and blobs have a retry policy of their own, which waits 15 s and more; this makes it about one."""
 
+LONGEST_CALL = 10
+"""Seconds that one call to a table may take, all of its tries together."""
+
 
 @dataclass
 class RoundTrips:
@@ -66,7 +69,7 @@ class StorageClients:
         """The table service."""
         from azure.data.tables import TableServiceClient
 
-        options = self._options()
+        options = self._options(timeout=LONGEST_CALL)
         if self.access.connection_string:
             service = TableServiceClient.from_connection_string(self.access.connection_string, **options)
             return Tables(service, service.credential, options)
@@ -139,8 +142,8 @@ class Tables:
         self._service = service
         self._credential = credential
         self._options = options
-        retries = {name: value for name, value in options.items() if name.startswith("retry_")}
-        self._wire = Wire(service.url, credential, options["transport"], **retries)
+        patience = {name: options[name] for name in options if name.startswith("retry_")}
+        self._wire = Wire(service.url, credential, options["transport"], timeout=LONGEST_CALL, **patience)
 
     def get_table_client(self, name: str) -> WiredTable:
         """One table."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.adapters.row_texts import bounded, bounded_json, bounded_url, gathered, spread
 from shared.domain.change import AlertSeen
 from shared.domain.delivery import Attempt, Delivery, Message
 from shared.domain.incident import AlertState, Head, Incident, Ladder
@@ -17,9 +18,7 @@ from shared.domain.timeline import Event, Text, parse_stamp, stamp
 from shared.ports import AlertRow
 
 Row = dict[str, Any]
-LONGEST_STRING = 30_000
-"""UTF-16 units in a property; the service takes 32,768."""
-CUT = "…[truncated]"
+COMMITS_KEPT = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = (
     "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
@@ -66,16 +65,16 @@ def incident_row(incident: Incident, commits: str) -> Row:
     doc |= {"respond": _clock_doc(incident.respond), "resolve": _clock_doc(incident.resolve)}
     doc["ladder"] = _ladder_doc(incident.ladder)
     doc["title"], doc["summary"] = bounded(incident.title, 2_000), bounded(incident.summary, 8_000)
-    doc["source_url"] = bounded(incident.source_url, 4_000) if incident.source_url else None
+    doc["source_url"] = bounded_url(incident.source_url)
     row: Row = {
         "PartitionKey": incident.partition,
         "RowKey": incident_key(incident.n),
-        "doc": json.dumps(doc, ensure_ascii=False, separators=(",", ":")),
         "plan": incident.plan,
         "status": incident.status,
         "severity": incident.severity,
         "service": incident.service,
         "commits": commits,
+        **spread("doc", _json(doc)),
     }
     packed = [_pack_state(fingerprint, state) for fingerprint, state in incident.alerts.items()]
     for part in range(0, len(packed), _ALERTS_IN_A_PROPERTY):
@@ -85,7 +84,7 @@ def incident_row(incident: Incident, commits: str) -> Row:
 
 def incident_of(row: Mapping[str, Any]) -> Incident:
     """The inverse of `incident_row`."""
-    doc = json.loads(row["doc"])
+    doc = json.loads(gathered(row, "doc"))
     alerts: dict[str, AlertState] = {}
     part = 0
     while packed := row.get(f"alerts{part}"):
@@ -136,7 +135,7 @@ def alert_row(incident: Incident, seen: AlertSeen, now: datetime) -> Row:
         "last_seen": stamp(now),
         "labels": bounded_json(alert.labels),
         "annotations": bounded_json(alert.annotations),
-        "url": bounded(alert.url or "", 4_000),
+        "url": bounded_url(alert.url) or "",
     }
     if seen.new:
         row["first_seen"] = stamp(now)
@@ -170,9 +169,9 @@ def event_row(partition: str, key: str, event: Event) -> Row:
         "occurred_at": stamp(event.occurred_at),
         "recorded_at": stamp(event.recorded_at),
         "actor": event.actor,
-        "data": json.dumps(event.data, ensure_ascii=False, separators=(",", ":")),
         "previous": event.previous,
         "hash": event.hash,
+        **spread("data", _json(event.data)),
     }
 
 
@@ -185,7 +184,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
         parse_stamp(row["occurred_at"]),
         parse_stamp(row["recorded_at"]),
         row["actor"],
-        json.loads(row["data"]),
+        json.loads(gathered(row, "data")),
         row["previous"],
         row["hash"],
     )
@@ -208,7 +207,8 @@ def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
     message |= {
         "opened_at": stamp(delivery.message.opened_at),
         "title": bounded(delivery.message.title, 2_000),
-        "summary": bounded(delivery.message.summary, 4_000),
+        "summary": bounded(delivery.message.summary, 2_000),
+        "source_url": bounded_url(delivery.message.source_url),
     }
     attempts = [
         {"at": stamp(a.at), "ok": a.accepted, "status": a.status, "id": a.provider_id, "error": a.error}
@@ -216,13 +216,12 @@ def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
     ]
     times = {"owed_at": stamp(delivery.owed_at), "due_at": stamp(delivery.due_at)}
     doc |= {"message": message, "attempts": attempts} | times
-    text = json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
-    return {"PartitionKey": partition, "RowKey": key, "state": delivery.state, "doc": text}
+    return {"PartitionKey": partition, "RowKey": key, "state": delivery.state, **spread("doc", _json(doc))}
 
 
 def delivery_of(row: Mapping[str, Any]) -> Delivery:
     """The inverse of `delivery_row`."""
-    doc = json.loads(row["doc"])
+    doc = json.loads(gathered(row, "doc"))
     message = doc["message"] | {"opened_at": parse_stamp(doc["message"]["opened_at"])}
     doc["message"] = Message(**message)
     doc["attempts"] = tuple(
@@ -246,41 +245,13 @@ def journal_row(partition: str, journal: Journal, commits: str) -> Row:
     }
 
 
-def bounded(text: str, units: int) -> str:
-    """The text, cut and marked where it is longer than ``units`` of UTF-16."""
-    if 2 * len(text) <= units or len(text.encode("utf-16-le", "surrogatepass")) // 2 <= units:
-        return text
-    room = 2 * (units - len(CUT))
-    return text.encode("utf-16-le", "surrogatepass")[:room].decode("utf-16-le", "ignore") + CUT
-
-
-def bounded_json(values: Mapping[str, str]) -> str:
-    """A JSON object within one property: long values are cut and marked until it fits."""
-    longest = LONGEST_STRING
-    while True:
-        text = json.dumps({key: bounded(value, longest) for key, value in values.items()}, ensure_ascii=False)
-        if len(text.encode("utf-16-le", "surrogatepass")) // 2 <= LONGEST_STRING:
-            return text
-        if longest < 64:
-            values = dict(list(values.items())[: len(values) // 2])
-        longest = max(32, longest // 2)
-
-
 def joined_commits(before: str, commit: str) -> str:
-    """The last 16 commit ids of a row, newest last."""
-    return " ".join([*before.split(), commit][-16:])
+    """The last commit ids of a row, newest last."""
+    return " ".join([*before.split(), commit][-COMMITS_KEPT:])
 
 
-def chunked(rows: Iterable[Row], size: int) -> Iterable[list[Row]]:
-    """Rows in lists of at most ``size``."""
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _pack_state(fingerprint: str, state: AlertState) -> str:

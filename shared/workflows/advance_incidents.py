@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain import escalation
-from shared.domain.errors import Conflict, NotFound
+from shared.domain.errors import Conflict, NotFound, StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.plan import Directory
 from shared.ports import AdvanceQueue, Due, IncidentStore, Owed, Plans, RulesArchive, Stored
@@ -41,14 +41,21 @@ class AdvanceIncidents:
         """
         started = clock()
         subjects: dict[str, list[Due]] = {}
-        for due in self.store.due(started):
-            subjects.setdefault(due.subject, []).append(due)
+        failures: list[Exception] = []
+        try:
+            for due in self.store.due(started):
+                subjects.setdefault(due.subject, []).append(due)
+        except StoreUnavailable as error:
+            failures.append(error)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             found = pool.map(lambda each: self._advance_due(each[0], each[1], clock), subjects.items())
-            failures = [failure for failure in found if failure is not None]
-        self.store.beat(started, len(subjects))
+            failures += [failure for failure in found if failure is not None]
+        try:
+            self.store.beat(started, len(subjects))
+        except StoreUnavailable as error:
+            failures.append(error)
         if failures:
-            raise ExceptionGroup(f"{len(failures)} of {len(subjects)} could not be advanced", failures)
+            raise ExceptionGroup(f"{len(failures)} failures in a sweep of {len(subjects)}", failures)
         return len(subjects)
 
     def advance(self, incident_id: str, clock: Clock) -> Incident | None:
@@ -73,7 +80,7 @@ class AdvanceIncidents:
 
     def _round(
         self, stored: Stored, owed: list[Owed] | None, clock: Clock
-    ) -> tuple[Stored, list[Owed], bool]:
+    ) -> tuple[Stored, list[Owed] | None, bool]:
         """Decide and store, then deliver. Raises Conflict where the incident must be read again."""
         incident = stored.incident
         if owed is None:
@@ -87,7 +94,9 @@ class AdvanceIncidents:
         )
         if change is not None:
             stored, new = self.store.save(change, stored)
-            come_back(self.queue, incident, stored.incident, clock())
+            come_back(self.queue, incident, change.after, clock())
+            if stored.incident.version != change.after.version:
+                raise Conflict("it is stored, and somebody else has built on it since")
             settled = {delivery.id for delivery in change.settled}
             owed = [item for item in owed if item.delivery.id not in settled] + new
         outcomes = self.deliver.all_due(owed, self._directory(incident), clock)

@@ -21,9 +21,12 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outbox after a round of sending; ``sent`` counts the tries whose outcome is known."""
+    """The outbox after a round of sending; ``sent`` counts the tries whose outcome is known.
 
-    owed: list[Owed]
+    ``owed`` is None where somebody else has claimed some of it: how that stands, only the store knows.
+    """
+
+    owed: list[Owed] | None
     sent: int
 
 
@@ -49,6 +52,8 @@ class Deliver:
             with ThreadPoolExecutor(min(AT_ONCE, len(due))) as pool:
                 tried = list(pool.map(lambda item: self._try(item, directory, clock), due))
         known = [item for item in tried if item is not None]
+        if len(known) < len(due):
+            return Outcomes(None, len(known))
         return Outcomes(sorted(rest + known, key=lambda item: item.delivery.id), len(known))
 
     def _try(self, owed: Owed, directory: Directory, clock: Clock) -> Owed | None:

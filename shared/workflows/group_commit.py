@@ -32,6 +32,16 @@ class GroupCommit(Generic[Item, Answer]):
         self._lock = threading.Lock()
         self._queues: dict[str, _Queue[Item, Answer]] = {}
 
+    def __len__(self) -> int:
+        """How many keys are in use."""
+        return len(self._queues)
+
+    def callers(self, key: str) -> int:
+        """How many callers are in, committing or waiting."""
+        with self._lock:
+            queue = self._queues.get(key)
+            return queue.callers if queue else 0
+
     def submit(self, key: str, item: Item, commit: Callable[[Sequence[Item]], Sequence[Answer]]) -> Answer:
         """Have ``item`` committed; ``commit`` takes all that wait and answers for each, or raises for all."""
         future: Future[Answer] = Future()
@@ -58,12 +68,13 @@ class GroupCommit(Generic[Item, Answer]):
             batch, queue.waiting = queue.waiting, []
         try:
             answers = commit([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001  (handed to every caller, who raises it)
-            for _, future in batch:
-                future.set_exception(error)
-        else:
             for (_, future), answer in zip(batch, answers, strict=True):
                 future.set_result(answer)
+        except Exception as error:  # noqa: BLE001  (handed to every caller, who raises it)
+            _fail(batch, error)
+        except BaseException:
+            _fail(batch, StoreUnavailable("the commit was broken off"))
+            raise
 
     def _leave(self, key: str, queue: _Queue[Item, Answer], future: Future[Answer]) -> None:
         with self._lock:
@@ -71,3 +82,9 @@ class GroupCommit(Generic[Item, Answer]):
             queue.callers -= 1
             if not queue.callers:
                 self._queues.pop(key, None)
+
+
+def _fail(batch: Sequence[tuple[Item, Future[Answer]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

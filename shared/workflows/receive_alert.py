@@ -8,12 +8,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
+from shared.domain.alert import Alert
 from shared.domain.classification import Signal, classify
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TooLarge
 from shared.domain.incident import GroupKey, Incident
 from shared.domain.intake import Action, Disposition, receive
-from shared.domain.journal import journal_of, note_dispositions
+from shared.domain.journal import Entry, Journal, journal_of, note_dispositions
 from shared.domain.plan import Plan, SourceTrust
 from shared.ports import (
     AdvanceQueue,
@@ -33,6 +35,14 @@ log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
 MOST_TRIES = 8
+MOST_SIGNALS = 200
+"""Signals per change, which its one event lists."""
+MOST_TEXT = 200_000
+"""Characters of labels and annotations per change; stored, one can take seven bytes."""
+LARGEST_ALERT = 25_000
+"""Characters that one alert counts at most: its row cuts them."""
+MOST_NOTES = 16
+"""Events per journal entry."""
 _ORDER: tuple[Action, ...] = ("opened", "updated", "resolved", "pending", "suppressed", "ignored")
 
 
@@ -59,8 +69,9 @@ class ReceiveAlert:
     queue: AdvanceQueue
 
     def __post_init__(self) -> None:
-        """One group commit for the whole process."""
+        """Group commits for the whole process, by group and by journal."""
         self.commits: GroupCommit[Sequence[Signal], Outcome] = GroupCommit()
+        self.notes: GroupCommit[Sequence[Disposition], None] = GroupCommit()
 
     def receive(
         self, plan_name: str, source_name: str, headers: Mapping[str, str], body: bytes, now: datetime
@@ -92,22 +103,22 @@ class ReceiveAlert:
         self, plan: Plan, group: str, batches: Sequence[Sequence[Signal]], now: datetime
     ) -> Sequence[Outcome]:
         """Store every batch's signals, as few changes as they fit in; one outcome a batch."""
-        self.rules.keep(plan.rules)
         pending = [signal for batch in batches for signal in batch]
         done: list[tuple[Disposition, Incident | None]] = []
         place: Place | None = None
         tries = 0
         while len(done) < len(pending):
             try:
+                self.rules.keep(plan.rules)
                 place = place or self.store.place(group)
-                place, stored = self._store_some(plan, place, pending[len(done) :], now)
+                place, stored = self._store_some(plan, place, _portion(pending, len(done)), now)
             except Conflict:
                 place, tries = None, tries + 1
                 if tries == MOST_TRIES:
                     raise StoreUnavailable("too many others are changing this incident") from None
-                time.sleep(random.uniform(0, 0.02 * tries))  # noqa: S311  (spreads writers, guards nothing)
+                _pause(tries)
                 continue
-            done += stored
+            done, tries = done + stored, 0
         return _outcomes(batches, done)
 
     def _store_some(
@@ -128,7 +139,8 @@ class ReceiveAlert:
             self.store.save_head(place.slot.partition, received.head, place.head_tag)
             left = None
         self._note(plan, received.dispositions, change.after.id if change else None, now)
-        return left, [(entry, after if entry.incident else None) for entry in received.dispositions]
+        touched = {incident.id: incident for incident in (newest, after) if incident}
+        return left, [(entry, touched.get(entry.incident or "")) for entry in received.dispositions]
 
     def _note(
         self, plan: Plan, dispositions: Sequence[Disposition], changed: str | None, now: datetime
@@ -138,15 +150,52 @@ class ReceiveAlert:
         if not left:
             return
         empty = journal_of(plan.name, left[0].signal.group.digest, now)
-        for _ in range(MOST_TRIES):
-            before, tag = self.journals.journal(empty)
-            entry = note_dispositions(before, left, plan.rules.timezone, now)
+
+        def commit(batches: Sequence[Sequence[Disposition]]) -> Sequence[None]:
+            for at in range(0, len(batches), MOST_NOTES):
+                self._append(plan, empty, batches[at : at + MOST_NOTES], now)
+            return [None] * len(batches)
+
+        self.notes.submit(empty.id, left, commit)
+
+    def _append(
+        self, plan: Plan, empty: Journal, notes: Sequence[Sequence[Disposition]], now: datetime
+    ) -> None:
+        """One event a note, all of them in one entry."""
+        for tried in range(MOST_TRIES):
             try:
+                before, tag = self.journals.journal(empty)
+                entry = Entry(before, ())
+                for note in notes:
+                    noted = note_dispositions(entry.after, note, plan.rules.timezone, now)
+                    entry = Entry(noted.after, entry.events + noted.events)
                 self.journals.append(before, tag, entry)
             except Conflict:
-                continue
-            return
+                _pause(tried)
+            else:
+                return
         raise StoreUnavailable("too many others are writing to the journal")
+
+
+def _portion(signals: Sequence[Signal], start: int) -> list[Signal]:
+    """What comes from ``start`` on, as far as one change is sure to carry."""
+    portion: list[Signal] = []
+    room = MOST_TEXT
+    for signal in islice(signals, start, start + MOST_SIGNALS):
+        room -= min(LARGEST_ALERT, _length(signal.alert))
+        if portion and room < 0:
+            break
+        portion.append(signal)
+    return portion
+
+
+def _length(alert: Alert) -> int:
+    texts = (*alert.labels, *alert.labels.values(), *alert.annotations, *alert.annotations.values())
+    return sum(map(len, texts))
+
+
+def _pause(tried: int) -> None:
+    time.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311  (spreads writers, guards nothing)
 
 
 def _moved(place: Place, stored: Stored) -> Place:

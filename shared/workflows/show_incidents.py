@@ -11,7 +11,7 @@ from shared.domain.errors import NotFound
 from shared.domain.incident import Incident
 from shared.domain.principal import Principal
 from shared.domain.timeline import Event
-from shared.ports import AlertRow, IncidentStore, Page, People, Plans
+from shared.ports import AlertRow, IncidentStore, Page, People, Plans, Selection
 
 ACTOR = "person:"
 
@@ -28,6 +28,11 @@ class Wanted:
     until: datetime | None = None
     cursor: str | None = None
     limit: int = 50
+
+    @property
+    def live(self) -> bool:
+        """Whether only incidents that are not resolved can match."""
+        return self.status in ("open", "acknowledged")
 
     def matches(self, incident: Incident) -> bool:
         """Whether the incident passes every filter on itself."""
@@ -73,7 +78,11 @@ class ShowIncidents:
         plans = seen if wanted.plan is None else seen & {wanted.plan}
         if not plans:
             return Page((), None)
-        return self.store.page(wanted.matches, plans, wanted.since, wanted.until, wanted.cursor, wanted.limit)
+        return self.store.page(
+            Selection(
+                wanted.matches, plans, wanted.since, wanted.until, wanted.cursor, wanted.limit, wanted.live
+            )
+        )
 
     def one(self, incident_id: str, who: Principal) -> Whole:
         """One incident, its alerts and deliveries. Raises NotFound, Forbidden, StoreUnavailable."""
