@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from shared.adapters.sources.catalogue import known_sources
+from shared.adapters.sources.generic import KEYS
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.errors import InvalidPayload
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 PAYLOADS = Path(__file__).parent / "payloads"
+DOCS = (Path(__file__).parents[1] / "docs" / "sources.md").read_text(encoding="utf-8")
 
 
 def parse(source: str, payload: str) -> list[Alert]:
@@ -276,3 +279,15 @@ def test_every_fault_of_a_generic_body_is_told_with_its_place() -> None:
     assert faults_of("generic", [{}]) == ["[0].name: is missing"]
     late = {"name": "x", "status": "resolved", "started_at": "2026-03-02T10:00:00Z", "ended_at": 1}
     assert faults_of("generic", late) == ["ended_at: is before started_at"]
+
+
+def test_the_page_on_the_sources_names_every_source_and_every_generic_key() -> None:
+    assert set(re.findall(r"^## ([a-z-]+)$", DOCS, re.MULTILINE)) == set(known_sources())
+    assert set(re.findall(r"^\| `([a-z_]+)` \| (?:required)? ?\|", DOCS, re.MULTILINE)) == set(KEYS)
+
+
+def test_the_examples_of_the_page_are_one_alert_that_fires_and_resolves() -> None:
+    bodies = re.findall(r"^```json\n(.*?)^```", DOCS, re.MULTILINE | re.DOTALL)
+    (firing,), (resolved,) = (known_sources()["generic"].parse(body.encode(), NOON) for body in bodies)
+    assert (firing.firing, resolved.firing) == (True, False)
+    assert (firing.fingerprint, firing.started_at) == (resolved.fingerprint, resolved.started_at)
