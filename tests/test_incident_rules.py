@@ -171,6 +171,8 @@ class AnIncident(RuleBasedStateMachine):
         key, delivery = data.draw(st.sampled_from(due))
         attempt = Attempt(self.now, ok, 200 if ok else 503)
         tried = delivery.claimed(self.now).after(attempt, permanent=False, retry_after=None)
+        if delivery.moot(next(each.status for each in self.incidents if each.id == key)):
+            tried = delivery.withdrawn()
         self.outbox[key][delivery.id] = tried
 
     @precondition(lambda self: bool(self.incidents))
@@ -188,7 +190,7 @@ class AnIncident(RuleBasedStateMachine):
                 raise AssertionError("advancing does not come to rest")
             after = self.incidents[incident.n - 1]
             outcome_waits = any(
-                each.state in ("accepted", "failed") for each in self.outbox[after.id].values()
+                each.state in ("accepted", "failed", "withdrawn") for each in self.outbox[after.id].values()
             )
             assert not outcome_waits
             due_now = [each.due_at for each in self.outbox[after.id].values()]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.domain.errors import Refused
+from shared.domain.errors import Refused, TooLarge
 from shared.domain.response import Acknowledge, Note, Reopen, Resolve
 from shared.domain.timeline import Text, first_break
 from tests.builders import NOON, a_directory, a_severity, an_alert, hours, minutes, seconds, some_rules
@@ -200,6 +200,45 @@ def test_a_louder_alert_makes_the_incident_louder(stage: Stage) -> None:
 
     assert stage.incident(incident).severity == "P1"
     assert stage.told() == ["oncall"]
+
+
+def test_a_louder_alert_pages_although_the_quiet_one_was_acknowledged(stage: Stage) -> None:
+    loud = a_severity("P1", acknowledgement_expires=minutes(20))
+    stage.rules(some_rules(loud, a_severity("P3", steps=(), respond_within=hours(8))))
+    incident = stage.hear(an_alert(severity="P3", group="g", identity="a"))[0].id
+    assert incident is not None
+    stage.respond(incident, Acknowledge(), at=NOON + minutes(1))
+    stage.hear(an_alert(severity="P1", group="g", identity="b"), at=NOON + minutes(2))
+    stage.advance(incident, at=NOON + minutes(21))
+    assert stage.told() == ["oncall"]
+    stage.advance(incident, at=NOON + minutes(22))
+
+    assert stage.told() == ["oncall", "lead"]
+
+
+def test_a_page_that_could_not_be_sent_before_the_resolution_is_withdrawn(stage: Stage) -> None:
+    stage.directory(a_directory(oncall=("busy", "log"), lead=("log",), manager=("log",)))
+    incident = stage.opened(deliver=True)
+    stage.respond(incident, Resolve(), at=NOON + seconds(2))
+    stage.advance(incident, at=NOON + seconds(30))
+
+    assert stage.sent == [("oncall", "resolved", "the incident is resolved")]
+    assert "delivery-withdrawn" in stage.types(incident)
+    assert stage.incident(incident).deadline is None
+
+
+def test_a_group_larger_than_one_change_is_resolved_by_one_call(stage: Stage) -> None:
+    names = [f"pod-{n}" for n in range(70)]
+    stage.hear(*[an_alert(identity=name, group="g") for name in names])
+    [outcome] = stage.hear(
+        *[an_alert(identity=name, group="g", firing=False) for name in names], at=NOON + minutes(1)
+    )
+    assert (outcome.action, outcome.status) == ("resolved", "resolved")
+
+
+def test_many_groups_in_one_call_have_a_limit_that_is_named(stage: Stage) -> None:
+    with pytest.raises(TooLarge, match="at most 400"):
+        stage.hear(*[an_alert(f"A{n}") for n in range(401)])
 
 
 def test_people_note_resolve_and_reopen_and_late_answers_are_harmless(stage: Stage) -> None:

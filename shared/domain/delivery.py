@@ -18,7 +18,9 @@ LONGEST_WISH = timedelta(minutes=15)
 """The most that a provider's ``Retry-After`` may postpone the next try."""
 
 Kind = Literal["escalation", "manual", "resolved", "alarm"]
-State = Literal["queued", "leased", "accepted", "failed"]
+State = Literal["queued", "leased", "accepted", "failed", "withdrawn"]
+PAGES: frozenset[Kind] = frozenset({"escalation", "manual"})
+"""Kinds that ask somebody to act; the others only tell."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ class Delivery:
     def claimed(self, now: datetime) -> Delivery:
         """Leased to the caller until ``now`` + `LEASE`."""
         return replace(self, state="leased", due_at=now + LEASE, claims=self.claims + 1)
+
+    def moot(self, status: str) -> bool:
+        """Whether it asks somebody to act on an incident that is over: that is not sent, but withdrawn."""
+        return status == "resolved" and self.message.kind in PAGES
+
+    def withdrawn(self) -> Delivery:
+        """Not to be sent any more."""
+        return replace(self, state="withdrawn")
 
     def after(self, attempt: Attempt, *, permanent: bool, retry_after: float | None) -> Delivery:
         """The row once the outcome of a try is known: accepted, failed for good, or queued again."""

@@ -39,14 +39,12 @@ def advance(
 def settle(draft: Draft, owed: Sequence[Delivery]) -> None:
     """Take the outcomes of deliveries to the timeline, and wait for those without one."""
     for delivery in owed:
-        if delivery.state in ("accepted", "failed") and len(draft.settled) >= MOST_AT_ONCE:
+        settle_one = _SETTLED.get(delivery.state)
+        if settle_one is None or len(draft.settled) >= MOST_AT_ONCE:
             draft.waiting.append(delivery.due_at)
-        elif delivery.state == "accepted":
-            _delivered(draft, delivery)
-        elif delivery.state == "failed":
-            _failed(draft, delivery)
         else:
-            draft.waiting.append(delivery.due_at)
+            settle_one(draft, delivery)
+            draft.settled.append(delivery)
 
 
 def fire_lapsed(draft: Draft, limit: datetime, *, inclusive: bool) -> None:
@@ -160,13 +158,13 @@ def _delivered(draft: Draft, delivery: Delivery) -> None:
     last = delivery.attempts[-1]
     outcome = {"status": last.status, "provider_id": last.provider_id}
     draft.event("delivered", TOCSIN, _facts(delivery) | outcome, last.at)
-    draft.settled.append(delivery)
 
 
 def _failed(draft: Draft, delivery: Delivery) -> None:
     last = delivery.attempts[-1]
     event = draft.event("delivery-failed", TOCSIN, _facts(delivery) | {"status": last.status}, last.at)
-    draft.settled.append(delivery)
+    if delivery.moot(draft.incident.status):
+        return
     kind, contact = delivery.message.kind, delivery.contact
     if draft.owe(contact, delivery.nth + 1, kind, delivery.message.reason, event):
         return
@@ -174,6 +172,17 @@ def _failed(draft: Draft, delivery: Delivery) -> None:
     unreachable = draft.event("contact-unreachable", TOCSIN, data)
     if kind != "alarm":
         draft.alarm(f"no channel of {contact} took the notification", unreachable)
+
+
+def _withdrawn(draft: Draft, delivery: Delivery) -> None:
+    draft.event("delivery-withdrawn", TOCSIN, _facts(delivery))
+
+
+_SETTLED: dict[str, Callable[[Draft, Delivery], None]] = {
+    "accepted": _delivered,
+    "failed": _failed,
+    "withdrawn": _withdrawn,
+}
 
 
 def _facts(delivery: Delivery) -> dict[str, object]:

@@ -10,9 +10,9 @@ from typing import Literal
 from shared.domain import opening
 from shared.domain.change import AlertSeen, Change, Draft
 from shared.domain.classification import Signal
-from shared.domain.escalation import fire_lapsed, start_ladder
+from shared.domain.escalation import fire_lapsed, fire_step, start_ladder
 from shared.domain.incident import MOST_ALERTS, AlertState, Head, Incident
-from shared.domain.plan import Directory, Rules
+from shared.domain.plan import Directory, Rules, Severity
 from shared.domain.sla import Clock, started
 from shared.domain.timeline import stamp
 
@@ -240,12 +240,9 @@ class _Intake:
             return
         louder = rules.severity(signal.severity)
         acknowledged = incident.status == "acknowledged"
-        ladder = start_ladder(incident, louder, self.now)
-        if acknowledged and louder.until == "acknowledged":
-            ladder = replace(ladder, running=False)
         draft.set(
             severity=louder.name,
-            ladder=ladder,
+            ladder=start_ladder(incident, louder, self.now),
             respond=_sooner(incident.respond, started(self.now, louder.respond_within)),
             resolve=_sooner(incident.resolve, started(self.now, louder.resolve_within)),
         )
@@ -256,6 +253,23 @@ class _Intake:
         data = {"from": incident.severity, "to": louder.name, "rule": signal.rule}
         draft.event("severity-raised", _actor(signal), data | dues)
         fire_lapsed(draft, self.now, inclusive=True)
+        if acknowledged:
+            self._page_beside_the_acknowledgement(draft, louder)
+
+    def _page_beside_the_acknowledgement(self, draft: Draft, louder: Severity) -> None:
+        """Who took a quiet incident has not taken a loud one: its first step pages, then the ladder rests."""
+        ladder = draft.incident.ladder
+        if ladder is None or not louder.steps or louder.until != "acknowledged":
+            return
+        if ladder.step == 0:
+            fire_step(draft, self.now)
+        expires = [draft.incident.acknowledgement_expires]
+        if louder.acknowledgement_expires:
+            expires.append(self.now + louder.acknowledgement_expires)
+        draft.set(
+            ladder=replace(draft.incident.ladder or ladder, running=False),
+            acknowledgement_expires=min((each for each in expires if each), default=None),
+        )
 
     def _remember(self, signal: Signal) -> None:
         head = self.head or self.slot.head or Head(self.slot.group)

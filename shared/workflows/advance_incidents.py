@@ -94,20 +94,19 @@ class AdvanceIncidents:
         )
         if change is not None:
             stored, new = self.store.save(change, stored)
-            come_back(self.queue, incident, change.after, clock())
+            now = clock()
+            if (change.after.deadline or now) > now:  # what is due by now follows in this very run
+                come_back(self.queue, incident, change.after, now)
             if stored.incident.version != change.after.version:
                 raise Conflict("it is stored, and somebody else has built on it since")
             settled = {delivery.id for delivery in change.settled}
             owed = [item for item in owed if item.delivery.id not in settled] + new
-        outcomes = self.deliver.all_due(owed, self._directory(incident), clock)
+        outcomes = self.deliver.all_due(owed, stored.incident, self._directory(incident), clock)
         return stored, outcomes.owed, change is not None or outcomes.sent > 0
 
     def _directory(self, incident: Incident) -> Directory:
-        """Today's; a plan that is gone knows nobody, and the timeline says so."""
-        try:
-            return self.plans.get(incident.plan).directory
-        except NotFound:
-            return Directory({}, {})
+        """Today's. Raises NotFound where the plan is gone: its incidents wait until it is back."""
+        return self.plans.get(incident.plan).directory
 
     def _advance_due(self, subject: str, dues: list[Due], clock: Clock) -> Exception | None:
         try:

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -14,7 +15,7 @@ from shared.domain.alert import Alert
 from shared.domain.classification import Signal, classify
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TooLarge
 from shared.domain.incident import GroupKey, Incident
-from shared.domain.intake import Action, Disposition, receive
+from shared.domain.intake import OTHERS_FIRE, Action, Disposition, receive
 from shared.domain.journal import Entry, Journal, journal_of, note_dispositions
 from shared.domain.plan import Plan, SourceTrust
 from shared.ports import (
@@ -34,6 +35,9 @@ from shared.workflows.punctuality import come_back
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
+MOST_GROUPS = 400
+"""Groups in one call; each is a commit of its own, and the sender waits for all of them."""
+AT_ONCE = 8
 MOST_TRIES = 8
 MOST_SIGNALS = 200
 """Signals per change, which its one event lists."""
@@ -91,7 +95,20 @@ class ReceiveAlert:
         for alert in source.parse(body, now):
             signal = classify(alert, plan.rules)
             groups.setdefault(signal.group, []).append(signal)
-        return [self._submit(plan, group, signals, now) for group, signals in groups.items()]
+        if len(groups) > MOST_GROUPS:
+            raise TooLarge(f"the body has {len(groups)} groups of alerts; at most {MOST_GROUPS} are taken")
+        return self._submit_all(plan, groups, now)
+
+    def _submit_all(
+        self, plan: Plan, groups: Mapping[GroupKey, Sequence[Signal]], now: datetime
+    ) -> list[Outcome]:
+        if len(groups) == 1:
+            return [self._submit(plan, group, signals, now) for group, signals in groups.items()]
+        with ThreadPoolExecutor(min(AT_ONCE, len(groups))) as pool:
+            tries = [
+                pool.submit(self._submit, plan, group, signals, now) for group, signals in groups.items()
+            ]
+        return [each.result() for each in tries]
 
     def _submit(self, plan: Plan, group: GroupKey, signals: Sequence[Signal], now: datetime) -> Outcome:
         def commit(batches: Sequence[Sequence[Signal]]) -> Sequence[Outcome]:
@@ -207,11 +224,18 @@ def _outcomes(
 ) -> list[Outcome]:
     outcomes, at = [], 0
     for batch in batches:
-        own = done[at : at + len(batch)]
+        outcomes.append(_outcome(done[at : at + len(batch)]))
         at += len(batch)
-        entry, incident = min(own, key=lambda pair: _ORDER.index(pair[0].action))
-        if incident is None:
-            outcomes.append(Outcome(entry.action))
-        else:
-            outcomes.append(Outcome(entry.action, incident.id, incident.status, incident.severity))
     return outcomes
+
+
+def _outcome(own: Sequence[tuple[Disposition, Incident | None]]) -> Outcome:
+    """The first action that applies, and the incident as the last change of the call left it."""
+    incident = next((touched for _, touched in reversed(own) if touched is not None), None)
+    entries = [entry for entry, _ in own]
+    if any(entry.action == "resolved" for entry in entries):
+        entries = [entry for entry in entries if entry.rule != OTHERS_FIRE]
+    action = min((entry.action for entry in entries), key=_ORDER.index)
+    if incident is None:
+        return Outcome(action)
+    return Outcome(action, incident.id, incident.status, incident.severity)
