@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.week import week_bounds
+from shared.domain.week import week_after, week_bounds
 from shared.kpi import kpi_json, manifest, verify
 from shared.kpi.bundle import spooled, zipped
 from shared.kpi.definitions import DEFINITIONS, digest
@@ -37,6 +37,24 @@ NOON = MONDAY + timedelta(days=2, hours=12)
 PLAN = replace(a_plan(), targets={"time_to_acknowledge_mean": 300, "delivery_success": 99})
 MEMBERS = verify.MEMBERS
 FLIPS = 400
+NEXT = week_after(WEEK)
+MONDAY_AFTER = week_bounds(NEXT, "UTC")[0]
+LINK = {"week": "2026-W46", "revision": 1, "manifest_sha256": "a" * 64}
+ODD_LINKS: tuple[object, ...] = (
+    "x",
+    5,
+    [],
+    {},
+    True,
+    {"week": "2026-W01"},
+    LINK | {"revision": "zz"},
+    LINK | {"revision": 0},
+    LINK | {"revision": True},
+    LINK | {"manifest_sha256": None},
+    LINK | {"manifest_sha256": "A" * 64},
+    LINK | {"week": 46},
+    LINK | {"plan": "acme"},
+)
 
 
 @dataclass(frozen=True)
@@ -352,11 +370,15 @@ def test_an_event_left_out_breaks_the_chain(tmp_path: Path, members: dict[str, b
         ({"timezone": "Europe/Berlin"}, "2026-W47 in Europe/Berlin is 2026-11-15T23:00"),
         ({"timezone": "Mars/X"}, "cannot be read"),
         ({"revision": 0}, "revision is no number"),
-        ({"revision": 2, "restates": {"week": WEEK, "revision": 2}}, "restates names no earlier"),
-        (
-            {"previous": {"week": WEEK, "revision": 1, "manifest_sha256": ""}},
-            "previous names no earlier week",
-        ),
+        ({"revision": True}, "revision is no number"),
+        ({"code_version": 1}, "code_version is no text"),
+        ({"revision": 2, "restates": LINK | {"week": WEEK, "revision": 2}}, "restates names no earlier"),
+        ({"revision": 2, "restates": LINK}, "restates names no earlier"),
+        ({"restates": LINK | {"week": WEEK}}, "restates names no earlier"),
+        ({"previous": LINK | {"week": WEEK}}, "previous names no earlier week"),
+        ({"from": "2026-11-16T00:00:00Z"}, "not in UTC with six decimals"),
+        *(({"previous": odd}, "previous is not week, revision and manifest_sha256") for odd in ODD_LINKS),
+        *(({"restates": odd}, "restates is not week, revision and manifest_sha256") for odd in ODD_LINKS),
         ({"provisional": True}, "provisional"),
         ({"timelines": {}}, "timelines"),
         ({"rules": []}, "rules"),
@@ -410,6 +432,241 @@ def test_a_bundle_that_no_link_leads_to_is_no_predecessor(tmp_path: Path) -> Non
     outcome = run(paths[2], paths[0])
     assert outcome.code == 1
     assert "no link of this bundle leads to" in outcome.failures[0]
+
+
+def first_of_two_weeks(name: str = "HighErrorRate") -> Story:
+    """An incident left open at the week's end; a forger tells it with another name."""
+    return Story("INC-00000001-1").opened(NOON, respond_due=NOON + minutes(10), name=name).escalated(NOON, 1)
+
+
+def on(story: Story) -> Story:
+    return story.tell("open", MONDAY_AFTER, {"week": NEXT}).resolved(MONDAY_AFTER + hours(3))
+
+
+def left_open() -> Story:
+    return Story("INC-00000002-1").opened(NOON, name="left-open")
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """A genuine week on the shelf, and whatever is told to have come after it."""
+
+    exports: MemoryExports
+    folder: Path
+    first: Path
+
+    def then(self, *stories: Story, week: str = NEXT) -> Path:
+        """The bundle of the following week, compiled with a correct link from what these stories tell."""
+        exports = MemoryExports()
+        exports.blobs.update(self.exports.blobs)
+        told = MemoryTimelines().keep("acme", *(story.events for story in stories))
+        return zip_in(self.folder, *compiled(told, exports, week), name=f"{week}.zip")
+
+    def bare(self) -> Path:
+        """Only the manifest of the genuine week."""
+        path = self.folder / "manifest.json"
+        with zipfile.ZipFile(self.first) as archive:
+            path.write_bytes(archive.read("manifest.json"))
+        return path
+
+
+@pytest.fixture
+def weeks(tmp_path: Path) -> Weeks:
+    story = first_of_two_weeks().breached("respond", NOON + minutes(10))
+    closed = Story("INC-00000003-1").opened(NOON).resolved(NOON + hours(1))
+    told = MemoryTimelines().keep("acme", story.events, left_open().events, closed.events)
+    exports, bundle = compiled(told)
+    return Weeks(exports, tmp_path, zip_in(tmp_path, exports, bundle, f"{WEEK}.zip"))
+
+
+def genuine() -> Story:
+    return on(first_of_two_weeks().breached("respond", NOON + minutes(10)))
+
+
+def test_a_week_that_goes_on_from_the_one_before_is_verified_and_what_was_compared_is_said(
+    weeks: Weeks,
+) -> None:
+    outcome = run(weeks.then(genuine(), left_open().tell("open", MONDAY_AFTER)), weeks.first)
+    assert outcome.code == 0, outcome.said
+    assert "chain: 2 of the 3 timelines of 2026-W47 r1 are here; compared event by event" in outcome.said
+    assert "chain: 2 incidents were open when 2026-W47 r1 ended; compared with those here" in outcome.said
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        on(first_of_two_weeks().acknowledged(NOON + minutes(1))),
+        on(first_of_two_weeks(name="Other").breached("respond", NOON + minutes(10))),
+    ],
+    ids=["an event replaced", "renamed"],
+)
+def test_a_history_that_was_rewritten_is_found(weeks: Weeks, rewritten: Story) -> None:
+    forged = weeks.then(rewritten, left_open().tell("open", MONDAY_AFTER))
+    assert run(forged).code == 0
+    for earlier in (weeks.first, weeks.bare()):
+        outcome = run(forged, earlier)
+        assert outcome.code == 1
+        assert outcome.failures == [
+            "chain: INC-00000001-1 event 3 is not the one of 2026-W47 r1: its history was rewritten"
+        ]
+
+
+def test_a_timeline_that_lost_events_is_found(weeks: Weeks) -> None:
+    shorter = Story("INC-00000001-1").opened(NOON, respond_due=NOON + minutes(10))
+    outcome = run(weeks.then(shorter, left_open()), weeks.bare())
+    assert outcome.failures == ["chain: INC-00000001-1 had 3 events in 2026-W47 r1, and has only 1 here"]
+
+
+def test_an_incident_left_open_that_is_left_out_is_found(weeks: Weeks) -> None:
+    outcome = run(weeks.then(genuine()), weeks.first)
+    assert outcome.failures == [
+        "chain: 2026-W47 r1 closes with a backlog of 2, and this goes on with 1",
+        "chain: INC-00000002-1, which 2026-W47 r1 left open, is left out here",
+    ]
+    outcome = run(weeks.then(), weeks.first)
+    assert len(outcome.failures) == 3
+    assert "closes with a backlog of 2, and this goes on with 0" in outcome.failures[0]
+
+
+def test_an_incident_that_appears_from_before_the_week_is_found(weeks: Weeks) -> None:
+    invented = Story("INC-00000009-1").opened(NOON).tell("open", MONDAY_AFTER)
+    forged = weeks.then(genuine(), left_open().tell("open", MONDAY_AFTER), invented)
+    assert run(forged, weeks.first).failures == [
+        "chain: 2026-W47 r1 closes with a backlog of 2, and this goes on with 3",
+        "chain: INC-00000009-1 was open when 2026-W47 r1 ended, which does not say so",
+    ]
+
+
+def test_where_only_a_manifest_was_given_it_is_said_that_the_backlog_was_not_compared(weeks: Weeks) -> None:
+    outcome = run(weeks.then(genuine()), weeks.bare())
+    assert outcome.code == 0
+    assert "only the manifest was given: what it left open was not compared" in outcome.said
+
+
+def test_a_week_in_between_without_a_bundle_is_said_and_what_is_no_longer_there_is_named(
+    weeks: Weeks,
+) -> None:
+    outcome = run(weeks.then(genuine(), week=week_after(NEXT)), weeks.first)
+    assert outcome.code == 0, outcome.said
+    assert "what it left open was not compared; not here: INC-00000001-1, INC-00000002-1" in outcome.said
+
+
+def test_an_earlier_bundle_whose_members_are_not_those_of_its_manifest_is_not_believed(weeks: Weeks) -> None:
+    folder = weeks.folder / "first"
+    with zipfile.ZipFile(weeks.first) as archive:
+        archive.extractall(folder)
+    incidents = (folder / "incidents.csv").read_bytes().splitlines(keepends=True)
+    (folder / "incidents.csv").write_bytes(b"".join(incidents[:1]))
+    outcome = run(weeks.then(genuine()), folder)
+    assert outcome.code == 1
+    assert "incidents.csv does not have the hash that its manifest names" in outcome.failures[0]
+
+
+def test_an_older_bundle_further_back_in_the_chain_is_compared_too(weeks: Weeks) -> None:
+    week = week_after(NEXT)
+    second = weeks.then(genuine(), left_open().tell("open", MONDAY_AFTER))
+    exports = MemoryExports()
+    exports.blobs.update(weeks.exports.blobs)
+    honest = MemoryTimelines().keep("acme", genuine().events, left_open().tell("open", MONDAY_AFTER).events)
+    compiled(honest, exports, NEXT)
+    other = Story("INC-00000002-1").opened(NOON, name="other").tell("open", MONDAY_AFTER)
+    forged = MemoryTimelines().keep("acme", other.tell("open", MONDAY_AFTER + timedelta(days=7)).events)
+    third = zip_in(weeks.folder, *compiled(forged, exports, week), name="third.zip")
+    outcome = run(third, weeks.bare(), second)
+    assert "chain: INC-00000002-1 event 2 is not the one of 2026-W48 r1: its history was rewritten" in (
+        outcome.failures
+    )
+    assert "chain: INC-00000002-1 event 1 is not the one of 2026-W47 r1: its history was rewritten" in (
+        outcome.failures
+    )
+
+
+def test_a_restatement_that_leaves_out_what_it_restates_is_found(weeks: Weeks) -> None:
+    told = MemoryTimelines().keep("acme", left_open().events, Story().opened(NOON, name="Other").events)
+    second = zip_in(weeks.folder, *compiled(told, weeks.exports), name="r2.zip")
+    assert run(second, weeks.first).failures == [
+        "chain: INC-00000003-1 stands in 2026-W47 r1, and is left out here, in its restatement",
+        "chain: INC-00000001-1 had 3 events in 2026-W47 r1, and has only 1 here",
+    ]
+
+
+@pytest.mark.parametrize("odd", ["x", 5, [], None, {"INC-00000001-1": 5}, {"INC-00000001-1": "x y"}])
+def test_an_earlier_manifest_that_tells_no_timelines_is_no_proof(weeks: Weeks, odd: object) -> None:
+    bare = weeks.bare()
+    bare.write_bytes(kpi_json.pretty(json.loads(bare.read_bytes()) | {"timelines": odd}))
+    with zipfile.ZipFile(weeks.then(genuine())) as archive:
+        members = {name: archive.read(name) for name in MEMBERS}
+    stated = json.loads(members["manifest.json"])
+    stated["previous"]["manifest_sha256"] = hashlib.sha256(bare.read_bytes()).hexdigest()
+    path = zip_of(forged(members, manifest_json=kpi_json.pretty(stated)), weeks.folder / "b.zip")
+    outcome = run(path, bare)
+    assert outcome.code == 1
+    assert any("tells no timelines" in one or "cannot be read" in one for one in outcome.failures)
+
+
+def test_a_later_revision_that_restates_nothing_is_remarked(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    stated = json.loads(members["manifest.json"]) | {"revision": 7}
+    outcome = run(zip_of(forged(members, manifest_json=kpi_json.pretty(stated)), tmp_path / "b.zip"))
+    assert outcome.code == 0, outcome.said
+    assert "note  chain: r7 restates nothing, as if no revision before it was completed\n" in outcome.said
+
+
+@pytest.mark.parametrize("odd", ["x", 5.5, [], {}, True])
+def test_targets_of_another_type_are_failures(tmp_path: Path, members: dict[str, bytes], odd: object) -> None:
+    stated, kpi = json.loads(members["manifest.json"]), json.loads(members["kpi.json"])
+    stated["targets"]["delivery_success"] = kpi["kpis"]["delivery_success"]["plan"]["target"] = odd
+    changed = forged(members, manifest_json=kpi_json.pretty(stated), kpi_json=kpi_json.pretty(kpi))
+    assert run(zip_of(changed, tmp_path / "b.zip")).code == 1
+
+
+def test_a_file_in_the_folder_that_is_no_part_of_the_bundle_is_named(
+    tmp_path: Path, rich: tuple[MemoryExports, Bundle], members: dict[str, bytes]
+) -> None:
+    for name, content in members.items():
+        (tmp_path / name).write_bytes(content)
+    zip_in(tmp_path, *rich)
+    assert "in the folder" not in run(tmp_path).said
+    (tmp_path / "incidents.xlsx").write_bytes(b"x")
+    outcome = run(tmp_path)
+    assert outcome.code == 0
+    assert "note  incidents.xlsx stands in the folder, is no part of the bundle and was not checked" in (
+        outcome.said
+    )
+
+
+def test_deliveries_that_were_withdrawn_and_events_of_other_types_count_for_nothing(tmp_path: Path) -> None:
+    def told(*, more: bool) -> Story:
+        story = Story().opened(NOON).escalated(NOON, 1).delivered(NOON + seconds(1))
+        story.undelivered(NOON + seconds(2)).resolved(NOON + minutes(3))
+        if more:
+            story.tell("delivery-withdrawn", NOON + minutes(4), {"kind": "page", "attempts": 0})
+            story.tell("invented", NOON + minutes(5), {"alerts": [{"count": 3}], "by": "x", "step": []})
+        return story
+
+    kpis = []
+    for more in (False, True):
+        exports, bundle = compiled(MemoryTimelines().keep("acme", told(more=more).events))
+        outcome = run(zip_in(tmp_path, exports, bundle))
+        assert outcome.code == 0, outcome.said
+        kpis.append(json.loads(exports.blobs[bundle.blob("kpi.json")]))
+    assert kpis[0] == kpis[1]
+    figure = kpis[1]["kpis"]["delivery_success"]["plan"]
+    assert (figure["numerator"], figure["denominator"]) == (1, 2)
+
+
+def test_an_acknowledged_incident_whose_severity_is_raised_may_be_escalated(tmp_path: Path) -> None:
+    story = (
+        Story().opened(NOON, severity="P2", respond_due=NOON + minutes(10)).acknowledged(NOON + minutes(1))
+    )
+    story.raised(NOON + minutes(2), "P1", respond_due=NOON + minutes(7)).escalated(NOON + minutes(2), 1)
+    exports, bundle = compiled(MemoryTimelines().keep("acme", story.events))
+    outcome = run(zip_in(tmp_path, exports, bundle))
+    assert outcome.code == 0, outcome.said
+    kpis = json.loads(exports.blobs[bundle.blob("kpi.json")])["kpis"]
+    assert kpis["escalations_by_step"]["plan"]["by"] == {"step-1": 1}
+    assert b",acknowledged," in exports.blobs[bundle.blob("incidents.csv")]
 
 
 def test_a_restatement_leads_to_what_it_restates(tmp_path: Path) -> None:
@@ -502,7 +759,7 @@ def test_the_terminal_is_safe_from_what_a_bundle_says(tmp_path: Path, members: d
 
 STEPS = """
 acknowledged acknowledged-by-tocsin expired resolved resolved-by-source reopened raised escalated by-hand
-exhausted breached delivered failed unreachable missing alerts noted open
+exhausted breached delivered failed withdrawn unreachable missing alerts noted open invented
 """
 NAMES = st.text(max_size=12)
 
@@ -518,6 +775,8 @@ def tell(story: Story, step: str, at: datetime, number: int) -> None:
         "missing": "contact-missing",
         "noted": "noted",
         "open": "open",
+        "withdrawn": "delivery-withdrawn",
+        "invented": "invented",
     }
     if step in simple:
         story.tell(simple[step], at)

@@ -286,7 +286,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("delivery_succeeded",),
         "deliveries accepted, recorded in the week",
         "deliveries accepted or given up, recorded in the week",
-        "deliveries still being tried at the week's end",
+        "deliveries still being tried at the week's end, or withdrawn as the incident had been resolved",
         target="at least",
     ),
     Definition(

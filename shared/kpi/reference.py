@@ -29,6 +29,13 @@ A bundle holds `kpi.json`, `incidents.csv`, `audit.csv`, `timeline.jsonl`, `mani
 `manifest.sha256`, and all of them as `bundle.zip`: stored, in that order, at most 4 GiB.
 `python -m shared.kpi.verify bundle.zip` re-derives every row and figure from `timeline.jsonl`, and needs
 nothing but Python.
+
+The newest bundle alone proves only that it agrees with itself: whoever holds this code can make another one
+that does, with another history. So keep the last `manifest.sha256` where nobody who could do that reaches it:
+mailed, in a ticket, printed. And name the earlier bundles, `python -m shared.kpi.verify bundle.zip
+earlier.zip`: each timeline must go on from the event at which they left it, and the incidents that the bundle
+before left open must be those with which this one begins. Of an earlier bundle `manifest.json` will do, but
+it does not tell what was left open.
 """
 
 _CONTROLS = """\

@@ -2,8 +2,10 @@
 
 BUNDLE is `bundle.zip` or a folder with its members; a PREVIOUS is an earlier bundle or its `manifest.json`.
 Every hash, the chain of bundles and of every timeline are checked, the zip is rebuilt and compared, and every
-row and figure is derived again from `timeline.jsonl`. One file, standard library, Python 3.9 or later; it
-shares no code with what made the bundle. Exit code 0: it holds; 1: it does not; 2: it cannot be read.
+row and figure is derived again from `timeline.jsonl`. What a PREVIOUS tells must stand in BUNDLE: the history
+of every timeline up to there, and the incidents that it left open. One file, standard library, Python 3.9 or
+later; it shares no code with what made the bundle. Exit code 0: it holds; 1: it does not; 2: it cannot be
+read.
 """
 
 from __future__ import annotations
@@ -320,6 +322,13 @@ class Bundle:
         self.heads: dict[str, str] = {}
         self.rules: set[str] = set()
         self.incidents = 0
+        self.wanted: dict[str, set[int]] = defaultdict(set)
+        """Numbers of the events that earlier bundles name as the last of their timelines."""
+        self.hashes: dict[tuple[str, int], str] = {}
+        """The hashes of those events, where this bundle has them."""
+        self.joint: str | None = None
+        """The instant at which the bundle before this one ends."""
+        self.open_at_joint: set[str] = set()
 
     def pieces(self, name: str) -> Iterator[bytes]:
         return self.files.pieces(name)
@@ -608,6 +617,7 @@ def stops(clock: str, event: Event) -> bool:
     return clock != "resolve" and event["type"] == "acknowledged" and event["actor"].startswith("person:")
 
 
+OPEN = ("open", "acknowledged")
 STATES = {
     "opened": "open",
     "reopened": "open",
@@ -648,7 +658,7 @@ class Account:
 
     def open_at(self, at: str) -> bool:
         """Whether it was neither resolved nor still to come just before an instant."""
-        return self.state(at) in ("open", "acknowledged")
+        return self.state(at) in OPEN
 
     def fact(self, at: str, metric: str, value: int = 1, code: str = "") -> None:
         if self.start <= at < self.end:
@@ -754,10 +764,13 @@ class Account:
         answered, ended = first.first("acknowledged", person=True), first.first("resolved")
         respond, resolve = (first.verdict(clock, self.end) for clock in ("respond", "resolve"))
         counts = [
-            sum(entry["count"] for event in self.events for entry in event["data"].get("alerts", []))
-            if types == ("alerts",)
-            else sum(event["type"] in types for event in self.events)
-            for types in (("alerts",), ("escalated", "escalated-manually"))
+            sum(
+                entry["count"]
+                for event in self.events
+                if event["type"] in ("alerts", "dispositions")
+                for entry in event["data"]["alerts"]
+            ),
+            sum(event["type"] in ("escalated", "escalated-manually") for event in self.events),
         ]
         return [
             self.opening["subject"],
@@ -865,10 +878,16 @@ class Derivation:
     def take(self, subject: str, events: list[Event]) -> Iterator[str]:
         """Derive one subject's rows; what does not belong in this bundle."""
         self.bundle.heads[subject] = f"{events[-1]['seq']} {events[-1]['hash']}"
+        wanted = self.bundle.wanted.get(subject, ())
+        self.bundle.hashes.update(
+            {(subject, one["seq"]): one["hash"] for one in events if one["seq"] in wanted}
+        )
         try:
             account = Account(events, self.start, self.end)
             row = account.row()
             self._add(subject, account, row)
+            if self.bundle.joint is not None and account.open_at(self.bundle.joint):
+                self.bundle.open_at_joint.add(subject)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             yield f"timeline.jsonl: {subject}: events that do not tell what they must ({error!r})"
             return
@@ -1010,7 +1029,7 @@ def targets_in(kpi: dict[str, Any]) -> dict[str, Any]:
             target = kpi["kpis"][name]["plan"]["target"] if target_kind else None
         except (KeyError, TypeError):
             continue
-        if target is not None:
+        if type(target) is int:
             found[f"{name}_mean" if kind == "duration" else name] = target
     return found
 
@@ -1066,6 +1085,8 @@ def period_problems(period: dict[str, Any]) -> Iterator[str]:
     except (ValueError, TypeError, AttributeError) as error:
         yield f"manifest.json: week, timezone, from or to cannot be read ({error})"
         return
+    if any(stamp(instant(period[key])) != period[key] for key in ("from", "to", "as_of")):
+        yield "manifest.json: from, to or as_of is not in UTC with six decimals"
     if bounds != [start, end]:
         first, last = (stamp(bound) for bound in bounds)
         yield f"manifest.json: {period['week']} in {period['timezone']} is {first} to {last}"
@@ -1087,43 +1108,169 @@ def midnight(day: date, zone: str) -> datetime:
 
 @dataclass
 class Earlier:
-    """An earlier bundle, as far as its manifest tells."""
+    """An earlier bundle; ``files`` is None where only its manifest was given."""
 
     path: str
     sha256: str
     manifest: dict[str, Any]
+    files: Folder | Zip | None
     used: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.manifest.get('week')} r{self.manifest.get('revision')}"
+
+    @property
+    def whole(self) -> bool:
+        return self.files is not None and all(self.files.has(name) for name in ("incidents.csv", "kpi.json"))
+
+    def heads(self) -> dict[str, tuple[int, str]]:
+        """Number and hash of the last event of each timeline; nothing where the manifest tells none."""
+        stated = self.manifest.get("timelines")
+        found = {}
+        for subject, head in (stated if isinstance(stated, dict) else {}).items():
+            match = (
+                re.fullmatch(r"([1-9][0-9]{0,17}) ([0-9a-f]{64})", head) if isinstance(head, str) else None
+            )
+            found[subject] = (int(match[1]), match[2]) if match else (0, "")
+        return found
+
+    def member(self, name: str) -> bytes | None:
+        """The content of a member, if it has the hash that the manifest names."""
+        content = b"".join(self.files.pieces(name)) if self.files else b""
+        entry = {"name": name, "sha256": hashlib.sha256(content).hexdigest()}
+        listed = self.manifest.get("files")
+        for one in listed if isinstance(listed, list) else []:
+            if isinstance(one, dict) and entry.items() <= one.items():
+                return content
+        return None
 
 
 def earlier(path: Path) -> Earlier:
-    """The manifest of an earlier bundle. Raises OSError and Unreadable."""
-    if path.is_file() and path.suffix == ".json":
-        raw = path.read_bytes()
-    else:
-        files = opened(path)
-        raw = b"".join(files.pieces("manifest.json"))
+    """An earlier bundle, or only its manifest. Raises OSError and Unreadable."""
+    files = None if path.is_file() and path.suffix == ".json" else opened(path)
+    raw = b"".join(files.pieces("manifest.json")) if files else path.read_bytes()
     try:
         manifest = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path}: {error}") from None
-    return Earlier(str(path), hashlib.sha256(raw).hexdigest(), manifest if isinstance(manifest, dict) else {})
+    sha256 = hashlib.sha256(raw).hexdigest()
+    return Earlier(str(path), sha256, manifest if isinstance(manifest, dict) else {}, files)
 
 
-def chain_problems(bundle: Bundle, given: list[Earlier], reached: list[str]) -> Iterator[str]:
-    """Links that do not lead to the bundles given, and bundles given that no link leads to."""
-    manifest: dict[str, Any] | None = bundle.manifest
-    while manifest is not None:
-        yield from link_problems(manifest, "restates", given)
-        following = yield from link_problems(manifest, "previous", given)
-        link = manifest.get("previous")
-        if isinstance(link, dict):
-            reached.append(
-                f"{link.get('week')} r{link.get('revision')}" + ("" if following else ", not given")
-            )
-        manifest = following.manifest if following else None
+def expect(bundle: Bundle, given: list[Earlier]) -> None:
+    """Note what of the timelines has to be kept so that they can be held against earlier bundles."""
+    for one in given:
+        for subject, (seq, _) in one.heads().items():
+            bundle.wanted[subject].add(seq)
+        link, ends = bundle.manifest.get("previous"), one.manifest.get("to")
+        if isinstance(link, dict) and link.get("manifest_sha256") == one.sha256 and isinstance(ends, str):
+            bundle.joint = ends
+
+
+def chain_problems(bundle: Bundle, given: list[Earlier], notes: list[str]) -> Iterator[str]:
+    """Links that do not lead to the bundles given, what these tell otherwise, and those no link leads to."""
+    waiting, seen = [bundle.manifest], set[str]()
+    while waiting:
+        manifest = waiting.pop(0)
+        for key, words in (("restates", "restates"), ("previous", "back to")):
+            one = yield from link_problems(manifest, key, given)
+            link = manifest.get(key)
+            if isinstance(link, dict):
+                missing = "" if one else ", not given"
+                notes.append(f"{words} {link.get('week')} r{link.get('revision')}{missing}")
+            if one is None or one.sha256 in seen:
+                continue
+            seen.add(one.sha256)
+            waiting.append(one.manifest)
+            yield from told_otherwise(bundle, one, key if manifest is bundle.manifest else "", notes)
     for one in given:
         if not one.used:
             yield f"chain: no link of this bundle leads to {one.path}"
+
+
+def told_otherwise(bundle: Bundle, one: Earlier, direct: str, notes: list[str]) -> Iterator[str]:
+    """What an earlier bundle tells otherwise; ``direct`` is the link by which this one names it, if any."""
+    if direct == "previous":
+        yield from left_open_problems(bundle, one, notes)
+    elif direct == "restates":
+        for subject in sorted(set(one.heads()) - set(bundle.heads)):
+            yield f"chain: {subject} stands in {one.name}, and is left out here, in its restatement"
+    yield from history_problems(bundle, one, notes)
+
+
+def history_problems(bundle: Bundle, one: Earlier, notes: list[str]) -> Iterator[str]:
+    """Timelines of an earlier bundle that do not go on in this one as they were."""
+    heads = one.heads()
+    both = sorted(set(heads) & set(bundle.heads))
+    notes.append(f"{len(both)} of the {len(heads)} timelines of {one.name} are here; compared event by event")
+    if not isinstance(one.manifest.get("timelines"), dict):
+        yield f"chain: {one.path} tells no timelines"
+    for subject in both:
+        seq, sha256 = heads[subject]
+        have = bundle.hashes.get((subject, seq))
+        if not seq:
+            yield f"chain: {one.path}: length and hash of {subject} cannot be read"
+        elif have is None:
+            length = bundle.heads[subject].split(" ")[0]
+            yield f"chain: {subject} had {seq} events in {one.name}, and has only {length} here"
+        elif have != sha256:
+            yield f"chain: {subject} event {seq} is not the one of {one.name}: its history was rewritten"
+
+
+def left_open_problems(bundle: Bundle, one: Earlier, notes: list[str]) -> Iterator[str]:
+    """Where this bundle does not begin as the one before it ended."""
+    if not one.whole:
+        notes.append(f"of {one.name} only the manifest was given: what it left open was not compared")
+        return
+    members = {name: one.member(name) for name in ("incidents.csv", "kpi.json")}
+    for name, content in members.items():
+        if content is None:
+            yield f"chain: {one.path}: {name} does not have the hash that its manifest names"
+    left = open_in(members["incidents.csv"] or b"")
+    starts, ends = bundle.manifest.get("from"), bundle.manifest.get("as_of")
+    if bundle.joint is None or not str(starts) <= bundle.joint <= str(ends):
+        notes.append(gap(bundle, one, left))
+    elif None not in members.values():
+        yield from joint_problems(bundle, one, left, closing_in(members["kpi.json"] or b""))
+        notes.append(f"{len(left)} incidents were open when {one.name} ended; compared with those here")
+
+
+def joint_problems(bundle: Bundle, one: Earlier, left: set[str], closing: object) -> Iterator[str]:
+    """What was open when the bundle before ended, and is not in this one; or the other way round."""
+    have = bundle.open_at_joint
+    if closing != len(have):
+        yield f"chain: {one.name} closes with a backlog of {closing}, and this goes on with {len(have)}"
+    for subject in sorted(left - have):
+        why = "was not open then, says this bundle" if subject in bundle.heads else "is left out here"
+        yield f"chain: {subject}, which {one.name} left open, {why}"
+    for subject in sorted(have - left):
+        yield f"chain: {subject} was open when {one.name} ended, which does not say so"
+
+
+def open_in(incidents: bytes) -> set[str]:
+    """The incidents that an ``incidents.csv`` calls open or acknowledged."""
+    columns = INCIDENTS.split(",")
+    rows = [cells_of(line) for line in lines_of([incidents])]
+    return {row[0] for row in rows if len(row) == len(columns) and row[columns.index("state")] in OPEN}
+
+
+def closing_in(kpi: bytes) -> Any:  # noqa: ANN401  (any JSON)
+    """The closing backlog that a ``kpi.json`` states; None where it states none."""
+    try:
+        return json.loads(kpi.decode("utf-8"))["kpis"]["backlog_closing"]["plan"]["value"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def gap(bundle: Bundle, one: Earlier, left: set[str]) -> str:
+    """What to say where the bundle before does not end where this week begins."""
+    absent = sorted(left - set(bundle.heads))
+    named = ", ".join(absent[:SHOWN]) + (f" and {len(absent) - SHOWN} more" if len(absent) > SHOWN else "")
+    return (
+        f"{one.name} ends {bundle.joint}, this week begins {bundle.manifest.get('from')}: what it left open "
+        f"was not compared; not here: {named or 'none of it'}"
+    )
 
 
 def link_problems(
@@ -1147,26 +1294,61 @@ def link_problems(
     return None
 
 
+def from_one(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def names_bundle(link: object) -> bool:
+    """Whether a link has the form in which a manifest names another bundle."""
+    return (
+        isinstance(link, dict)
+        and set(link) == {"week", "revision", "manifest_sha256"}
+        and re.fullmatch(r"[0-9]{4}-W[0-9]{2}", str(link["week"])) is not None
+        and from_one(link["revision"])
+        and re.fullmatch(r"[0-9a-f]{64}", str(link["manifest_sha256"])) is not None
+    )
+
+
 def place_problems(manifest: dict[str, Any]) -> Iterator[str]:
     """A place in the chain that cannot be."""
     revision, restates, previous = (manifest.get(key) for key in ("revision", "restates", "previous"))
+    if not isinstance(manifest.get("code_version"), str):
+        yield "manifest.json: code_version is no text"
     if manifest.get("provisional"):
         if (revision, restates, previous) != (None, None, None):
             yield "manifest.json: a provisional bundle has no place in the chain"
         return
-    if type(revision) is not int or revision < 1:
+    if not from_one(revision):
         yield "manifest.json: revision is no number from 1"
-    elif isinstance(restates, dict) and not (
-        restates.get("week") == manifest.get("week") and int(restates.get("revision") or 0) < revision
-    ):
-        yield "manifest.json: restates names no earlier revision of the week"
-    if isinstance(previous, dict) and not str(previous.get("week")) < str(manifest.get("week")):
-        yield "manifest.json: previous names no earlier week"
+    for key, link in (("restates", restates), ("previous", previous)):
+        if link is not None and not names_bundle(link):
+            yield f"manifest.json: {key} is not week, revision and manifest_sha256 of a bundle"
+        elif link is not None and not comes_before(key, link, manifest):
+            what = "revision of the week" if key == "restates" else "week"
+            yield f"manifest.json: {key} names no earlier {what}"
+
+
+def comes_before(key: str, link: dict[str, Any], manifest: dict[str, Any]) -> bool:
+    """Whether a link leads back: to a lower revision of the same week, or to a week before it."""
+    if key == "previous":
+        return str(link["week"]) < str(manifest.get("week"))
+    revision = manifest.get("revision")
+    return link["week"] == manifest.get("week") and from_one(revision) and link["revision"] < revision
+
+
+def strangers(path: Path) -> Iterator[str]:
+    """What stands in the folder of a bundle and is no part of it."""
+    if path.is_dir():
+        for one in sorted(path.iterdir()):
+            if one.name not in (*MEMBERS, "bundle.zip"):
+                yield f"{one.name} stands in the folder, is no part of the bundle and was not checked"
 
 
 def verify(path: Path, previous: list[Path], report: Report) -> str:
     """Make every check; what to call the bundle. Raises Unreadable and OSError."""
     bundle, given = Bundle(path), [earlier(one) for one in previous]
+    for name in strangers(path):
+        report.say("note", name)
     zipped = path if isinstance(bundle.files, Zip) else path / "bundle.zip"
     if zipped.is_file():
         report.line("bundle.zip: every byte is as its members make it", lambda: zip_problems(bundle, zipped))
@@ -1180,16 +1362,26 @@ def verify(path: Path, previous: list[Path], report: Report) -> str:
             "manifest.json and kpi.json: neither tells the week by a hash that holds; nothing is derived"
         )
         return path.name
+    expect(bundle, given)
     derive(bundle, period, report)
     if bundle.manifest:
-        reached: list[str] = []
         report.line("manifest.json: as derived", lambda: manifest_problems(bundle, period))
         report.line("manifest.json: place in the chain", lambda: place_problems(bundle.manifest))
-        report.line("chain: the links hold", lambda: chain_problems(bundle, given, reached))
-        for link in reached:
-            report.say("note", f"chain: back to {link}")
+        check_chain(bundle, given, report)
     label = "provisional" if period["provisional"] else f"r{bundle.manifest.get('revision', '?')}"
     return f"{period['plan']} {period['week']} {label}"
+
+
+def check_chain(bundle: Bundle, given: list[Earlier], report: Report) -> None:
+    """Hold the bundle against the earlier ones, and say what was compared."""
+    notes: list[str] = []
+    what = "chain: the links hold" + (", and what the bundles given tell stands here" if given else "")
+    report.line(what, lambda: chain_problems(bundle, given, notes))
+    for note in notes:
+        report.say("note", f"chain: {note}")
+    revision = bundle.manifest.get("revision")
+    if from_one(revision) and revision != 1 and bundle.manifest.get("restates") is None:
+        report.say("note", f"chain: r{revision} restates nothing, as if no revision before it was completed")
 
 
 def refuse_other_versions(bundle: Bundle) -> None:
@@ -1216,8 +1408,9 @@ def derive(bundle: Bundle, period: dict[str, Any], report: Report) -> None:
     if bundle.kpi:
         source = bundle.manifest.get("targets") if "manifest.json" not in bundle.altered else None
         targets = source if isinstance(source, dict) else targets_in(bundle.kpi)
+        numbers = {name: target for name, target in targets.items() if type(target) is int}
         kpis = bundle.kpi.get("kpis")
-        want = derivation.kpi(period, kpis if isinstance(kpis, dict) else {}, targets)
+        want = derivation.kpi(period, kpis if isinstance(kpis, dict) else {}, numbers)
         report.line(
             f"kpi.json: {len(KPIS)} KPIs and the controls, as derived",
             lambda: json_problems("kpi.json", bundle.whole("kpi.json"), want),
