@@ -17,7 +17,7 @@ from shared.domain.delivery import Attempt, Delivery
 from shared.domain.errors import Refused
 from shared.domain.incident import Head, Incident, deadline
 from shared.domain.intake import MOST_IN_ONE_CHANGE, Slot, receive
-from shared.domain.plan import Rules
+from shared.domain.plan import Directory, Rules
 from shared.domain.response import Acknowledge, Command, Escalate, Note, Reopen, Resolve, respond
 from shared.domain.timeline import Event, Text, first_break, parse_stamp, stamp
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, some_rules
@@ -119,7 +119,8 @@ class AnIncident(RuleBasedStateMachine):
         while left:
             slot = Slot(PARTITION, "f" * 64, self.head, self.newest)
             received = receive(slot, left, self.ruling, self.ruling, self.directory, self.now)
-            assert received.dispositions, "every change takes at least one alert, so that a call ends"
+            caught_up = received.change is not None and not received.change.complete
+            assert received.dispositions or caught_up, "every change makes headway, so that a call ends"
             self.keep(received.change)
             self.head = received.head or self.head
             if received.change is not None:
@@ -299,6 +300,47 @@ TestAnIncident.settings = settings(max_examples=250, stateful_step_count=60, dea
 
 
 def test_a_change_never_outgrows_one_transaction() -> None:
+    crowd = tuple(f"c{n}" for n in range(20))
+    loud = a_severity("P1", steps=tuple((minutes(n), crowd) for n in range(20)))
+    quiet = a_severity("P2", steps=((minutes(0), crowd),))
+    rules = some_rules(loud, quiet, alarm=tuple(f"alarm{n}" for n in range(20)))
+    for directory in (a_directory(**dict.fromkeys(crowd, ("log",))), a_directory(other=("log",))):
+        _walk_through_a_long_outage(rules, directory)
+
+
+def _walk_through_a_long_outage(rules: Rules, directory: Directory) -> None:
+    """Fifty quiet alerts and a loud one, three weeks of silence, then a resolution."""
+    heard = [an_alert(identity=str(n), group="g", severity="P1" if n == 50 else "P2") for n in range(51)]
+    slot, left = Slot(PARTITION, "f" * 64), [classify(alert, rules) for alert in heard]
+    incident: Incident | None = None
+    while left:
+        received = receive(slot, left, rules, rules, directory, NOON)
+        assert received.change is not None
+        incident = _fits(received.change)
+        slot, left = (
+            replace(slot, head=Head("f" * 64, 2), newest=incident),
+            left[len(received.dispositions) :],
+        )
+    assert incident is not None
+    later = NOON + minutes(60 * 24 * 21)
+    change = respond(incident, Resolve(), rules, directory, "person:1", None, later)
+    caught_up = 0
+    while change is not None and not change.complete:
+        incident, caught_up = _fits(change), caught_up + 1
+        change = respond(incident, Resolve(), rules, directory, "person:1", None, later)
+    assert change is not None
+    assert _fits(change).status == "resolved"
+    assert change.after.respond.breached, "what lapsed before the command is on record"
+    assert caught_up
+
+
+def _fits(change: Change) -> Incident:
+    rows = 2 + len(change.alerts) + len(change.events) + len(change.texts)
+    assert rows + len(change.owed) + 2 * len(change.settled) <= 100
+    return change.after
+
+
+def test_fifty_alerts_fit_in_one_change() -> None:
     rules, directory = some_rules(), a_directory()
     signals = [classify(an_alert(identity=str(n), group="g"), rules) for n in range(200)]
     received = receive(Slot(PARTITION, "f" * 64), signals, None, rules, directory, NOON)

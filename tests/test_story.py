@@ -192,6 +192,47 @@ def test_a_resolution_that_comes_first_is_remembered(stage: Stage) -> None:
     assert stage.hear(an_alert(at=NOON + minutes(1)), at=NOON + minutes(1))[0].action == "opened"
 
 
+def test_a_group_opens_as_loud_as_its_loudest_alert_and_as_early_as_its_earliest(stage: Stage) -> None:
+    stage.rules(some_rules(a_severity("P1"), a_severity("P3", steps=())))
+    late = an_alert(severity="P3", group="g", identity="a", at=NOON)
+    early = an_alert(severity="P1", group="g", identity="b", at=NOON - minutes(30))
+    incident = stage.hear(late, early)[0].id
+    assert incident is not None
+    opened = stage.events(incident)[0]
+
+    assert (opened.data["severity"], opened.occurred_at) == ("P1", NOON - minutes(30))
+    assert "severity-raised" not in stage.types(incident)
+
+
+def test_a_late_firing_of_what_ended_in_the_incident_before_does_not_join_the_next(stage: Stage) -> None:
+    stage.hear(an_alert(identity="a", group="g"))
+    stage.hear(an_alert(identity="a", group="g", firing=False), at=NOON + minutes(1))
+    later = NOON + hours(2)
+    stage.hear(an_alert(identity="b", group="g", at=later), at=later)
+    late = stage.hear(an_alert(identity="a", group="g"), at=later + minutes(1))
+
+    assert late[0].action == "ignored"
+
+
+def test_an_expired_acknowledgement_pages_again_although_every_step_has_fired(stage: Stage) -> None:
+    only = ((minutes(0), ("oncall",)),)
+    severity = a_severity(steps=only, until="resolved", acknowledgement_expires=hours(1))
+    stage.rules(some_rules(severity, alarm=()))
+    incident = stage.opened(deliver=True)
+    stage.respond(incident, Acknowledge(), at=NOON + minutes(30))
+    stage.advance(incident, at=NOON + minutes(90))
+
+    assert stage.told() == ["oncall", "oncall"]
+
+
+def test_an_older_incident_is_not_reopened_beside_a_newer_one(stage: Stage) -> None:
+    first = stage.opened()
+    stage.hear(an_alert(firing=False), at=NOON + minutes(1))
+    stage.hear(an_alert(at=NOON + hours(2)), at=NOON + hours(2))
+    with pytest.raises(Refused, match="later incident of the same group"):
+        stage.respond(first, Reopen(), at=NOON + hours(3))
+
+
 def test_a_louder_alert_makes_the_incident_louder(stage: Stage) -> None:
     stage.rules(some_rules(a_severity("P1"), a_severity("P3", steps=(), respond_within=hours(8))))
     incident = stage.hear(an_alert(severity="P3", group="g", identity="a"))[0].id

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from azure.data.tables import TableClient
 
-from shared.adapters.entity_groups import create, point, submit
+from shared.adapters.entity_groups import create, point, put, submit
 from shared.domain.errors import Conflict
 from shared.ports import Secrets
 
@@ -39,11 +39,13 @@ class PeopleTable:
         if row is not None:
             return str(row["pseudonym"])
         pseudonym = secrets.token_hex(8)
-        submit(self.table, [create({"PartitionKey": pseudonym, "RowKey": "name", "name": name})])
+        submit(self.table, [put({"PartitionKey": pseudonym, "RowKey": "name", "name": name})])
         found = {"PartitionKey": digest, "RowKey": "pseudonym", "pseudonym": pseudonym}
         try:
             submit(self.table, [create(found)])
         except Conflict:
-            self.table.delete_entity(pseudonym, "name")
-            return self._find_or_make(identity, name)
+            kept = point(self.table, digest, "pseudonym")
+            if kept is None or kept["pseudonym"] != pseudonym:  # else our own write, whose answer got lost
+                self.table.delete_entity(pseudonym, "name")
+                return self._find_or_make(identity, name)
         return pseudonym

@@ -26,9 +26,10 @@ class RulesTable:
         with self._lock:
             if rules.hash in self._seen:
                 return
-            pieces = [rules.text[at : at + PIECE] for at in range(0, len(rules.text), PIECE)]
-            named = {f"text{number}": piece for number, piece in enumerate(pieces)}
-            submit(self.table, [put({"PartitionKey": rules.hash, "RowKey": "rules", **named})])
+        pieces = [rules.text[at : at + PIECE] for at in range(0, len(rules.text), PIECE)]
+        named = {f"text{number}": piece for number, piece in enumerate(pieces)}
+        submit(self.table, [put({"PartitionKey": rules.hash, "RowKey": "rules", **named})])
+        with self._lock:
             self._seen[rules.hash] = rules
 
     def get(self, hash: str) -> Rules:

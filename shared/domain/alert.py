@@ -21,6 +21,8 @@ class Alert:
     """The source's name of the rule or check (``alertname``, ``alertRule`` …); never empty."""
     started_at: datetime
     """Aware, UTC. Where the source gives no time, the instant at which the call was received."""
+    start_known: bool = True
+    """False where the source did not say when it started."""
     ended_at: datetime | None = None
     """When the source says that it ended; only on a resolved alert."""
     group: str | None = None

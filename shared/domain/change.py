@@ -16,6 +16,12 @@ from shared.domain.timeline import Event, Text, seal, stamp
 from shared.domain.week import week_of
 
 TOCSIN = "tocsin"
+MOST_ROWS = 100
+"""Rows that one change may write: what one transaction of the store takes."""
+RESERVE = 42
+"""Rows that one more lapse, outcome or command may take: an event, 20 contacts, 20 alarm contacts."""
+MOST_TOLD = 20
+"""Contacts that are remembered as paged, and hear of the resolution."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Change:
     """New rows of the outbox."""
     settled: tuple[Delivery, ...] = ()
     """Rows whose outcome is on the timeline now: no longer owed."""
+    complete: bool = True
+    """False where what had lapsed filled the change: what was asked for is still to be done, on top of it."""
 
 
 @dataclass
@@ -66,6 +74,16 @@ class Draft:
         self.telling: dict[str, tuple[Kind, str, Event]] = {}
         self.waiting: list[datetime] = []
         self.head: Head | None = None
+        self.complete = True
+
+    @property
+    def room(self) -> int:
+        """Rows that the change may still write, beside the incident and the head."""
+        known = self.directory.contacts
+        vanished = any(contact not in known for contact in self.telling)
+        alarm = len(set(self.rules.alarm) - set(self.telling)) if vanished else 0
+        written = len(self.events) + len(self.texts) + len(self.alerts) + len(self.owed)
+        return MOST_ROWS - 2 - written - 2 * len(self.settled) - len(self.telling) - alarm
 
     def set(self, **changes: Any) -> None:  # noqa: ANN401  (fields of many types, checked by `replace`)
         """Change fields of the incident."""
@@ -106,8 +124,7 @@ class Draft:
     def alarm(self, reason: str, cause: Event) -> None:
         """Tell the plan's alarm contacts, unless this very change pages them already."""
         for contact in self.rules.alarm:
-            if contact in self.directory.contacts:
-                self.telling.setdefault(contact, ("alarm", reason, cause))
+            self.telling.setdefault(contact, ("alarm", reason, cause))
 
     def owe(self, contact: str, nth: int, kind: Kind, reason: str, cause: Event) -> bool:
         """Owe the contact's ``nth`` channel; False where it has none (any more)."""
@@ -148,6 +165,7 @@ class Draft:
             tuple(self.alerts.values()),
             tuple(self.owed),
             tuple(self.settled),
+            self.complete,
         )
 
     def keep_waiting(self) -> None:
@@ -158,12 +176,18 @@ class Draft:
     def _tell_everybody(self) -> None:
         known = self.directory.contacts
         for contact in [contact for contact in self.telling if contact not in known]:
-            _, _, cause = self.telling.pop(contact)
-            event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": cause.seq})
-            self.alarm(f"the plan has no contact {contact} any more", event)
+            self._miss(contact, alarm=True)
+        for contact in [contact for contact in self.telling if contact not in known]:
+            self._miss(contact, alarm=False)
         for contact, (kind, reason, cause) in self.telling.items():
             if self.owe(contact, 0, kind, reason, cause) and kind in ("escalation", "manual"):
-                self.set(told=tuple(dict.fromkeys((*self.incident.told, contact))))
+                self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
+
+    def _miss(self, contact: str, *, alarm: bool) -> None:
+        kind, _, cause = self.telling.pop(contact)
+        event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": cause.seq})
+        if alarm and kind != "alarm":
+            self.alarm(f"the plan has no contact {contact} any more", event)
 
     def _message(self, kind: Kind, reason: str) -> Message:
         incident = self.incident

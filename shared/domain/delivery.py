@@ -89,6 +89,11 @@ class Delivery:
         """Whether it asks somebody to act on an incident that is over: that is not sent, but withdrawn."""
         return status == "resolved" and self.message.kind in PAGES
 
+    def given_up(self, now: datetime) -> Delivery:
+        """Failed without another try: too many were cut off before their outcome was known."""
+        cut_off = Attempt(now, accepted=False, error="every try was cut off before its outcome was known")
+        return replace(self, state="failed", attempts=(*self.attempts, cut_off))
+
     def withdrawn(self) -> Delivery:
         """Not to be sent any more."""
         return replace(self, state="withdrawn")

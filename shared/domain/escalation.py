@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain.change import TOCSIN, Change, Draft
+from shared.domain.change import RESERVE, TOCSIN, Change, Draft
 from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident, Ladder
 from shared.domain.plan import Directory, Rules, Severity
 from shared.domain.timeline import stamp
 from shared.domain.week import next_week_start, week_of
-
-MOST_AT_ONCE = 15
-"""Lapses that one change acts on; the rest keeps the deadline in the past and follows at once."""
 
 Lapse = Callable[[Draft, datetime], None]
 
@@ -40,7 +37,7 @@ def settle(draft: Draft, owed: Sequence[Delivery]) -> None:
     """Take the outcomes of deliveries to the timeline, and wait for those without one."""
     for delivery in owed:
         settle_one = _SETTLED.get(delivery.state)
-        if settle_one is None or len(draft.settled) >= MOST_AT_ONCE:
+        if settle_one is None or draft.room < RESERVE:
             draft.waiting.append(delivery.due_at)
         else:
             settle_one(draft, delivery)
@@ -51,10 +48,14 @@ def fire_lapsed(draft: Draft, limit: datetime, *, inclusive: bool) -> None:
     """Act on each lapse due before ``limit`` (or at it, if ``inclusive``), earliest first.
 
     A command passes its own instant exclusively: an acknowledgement beats a step due at the same instant.
+    Where the change has no room for all, it is marked as not complete; the rest follows in the next.
     """
-    for _ in range(MOST_AT_ONCE):
+    while True:
         due, act = _next_lapse(draft)
         if due is None or due > limit or (due == limit and not inclusive):
+            return
+        if draft.room < RESERVE:
+            draft.complete = False
             return
         act(draft, due)
 
@@ -111,7 +112,7 @@ def _climb(draft: Draft, due: datetime) -> None:
         left = ladder.rounds_left - 1
         draft.set(ladder=replace(ladder, base=due, round=ladder.round + 1, step=0, rounds_left=left))
     else:
-        data = {"due": stamp(due), "late_seconds": _late(draft, due), "rounds": ladder.round}
+        data = {"due": stamp(due), "late_seconds": _late(draft, due), "rounds": severity.repeat.times + 1}
         event = draft.event("exhausted", TOCSIN, data, due)
         draft.set(ladder=replace(ladder, exhausted=True))
         draft.alarm("every step of the escalation has fired and nobody has answered", event)
@@ -123,7 +124,7 @@ def _expire_acknowledgement(draft: Draft, due: datetime) -> None:
     )
     draft.set(status="open", acknowledgement_expires=None)
     ladder, severity = draft.incident.ladder, _severity(draft)
-    if ladder is None or ladder.running or not severity.steps:
+    if ladder is None or (ladder.running and not ladder.exhausted) or not severity.steps:
         return
     resumed = replace(ladder, running=True, exhausted=False)
     if ladder.step < len(severity.steps):

@@ -50,9 +50,9 @@ def parse_incident_id(text: str) -> tuple[str, int] | None:
     parts = text.upper().split("-")
     if len(parts) != 3 or parts[0] != "INC" or not (parts[2].isascii() and parts[2].isdigit()):
         return None
-    if len(parts[1]) != 8 or set(parts[1]) - set(CROCKFORD) or not 0 < int(parts[2][:8]) < 10_000_000:
+    if len(parts[1]) != 8 or set(parts[1]) - set(CROCKFORD) or len(parts[2]) > 7 or parts[2][0] == "0":
         return None
-    return parts[1], int(parts[2][:8])
+    return parts[1], int(parts[2])
 
 
 @dataclass(frozen=True)

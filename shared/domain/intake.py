@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from shared.domain import opening
-from shared.domain.change import AlertSeen, Change, Draft
+from shared.domain.change import RESERVE, AlertSeen, Change, Draft
 from shared.domain.classification import Signal
 from shared.domain.escalation import fire_lapsed, fire_step, start_ladder
 from shared.domain.incident import MOST_ALERTS, AlertState, Head, Incident
@@ -18,10 +18,8 @@ from shared.domain.timeline import stamp
 
 Action = Literal["opened", "updated", "resolved", "pending", "suppressed", "ignored"]
 MOST_IN_ONE_CHANGE = 50
-"""Fingerprints per change: with incident, head, events and deliveries it stays under 100 rows."""
-MOST_TEXT_IN_ONE_CHANGE = 400_000
-"""Characters of labels and annotations per change, so that a transaction stays under 4 MiB."""
-EARLY_KEPT = 64
+"""Fingerprints per change."""
+EARLY_KEPT = 256
 OTHERS_FIRE = "other alerts of the incident are firing"
 LAST_RESOLVED = "with it the last firing alert is resolved"
 
@@ -82,11 +80,14 @@ class _Intake:
     draft: Draft | None = None
     head: Head | None = None
     done: list[Disposition] = field(default_factory=list)
-    weight: int = 0
+    signals: Sequence[Signal] = ()
 
     def run(self, signals: Sequence[Signal]) -> Received:
+        self.signals = signals
+        if self._something_lapsed() and not self._edit().complete:
+            return self._close()
         for signal in signals:
-            if self._full(signal) or self._next_incident_needed(signal):
+            if self._full() or self._next_incident_needed(signal):
                 break
             action, rule = self._firing(signal) if signal.alert.firing else self._resolved(signal)
             incident = self._incident
@@ -97,12 +98,18 @@ class _Intake:
     def _incident(self) -> Incident | None:
         return self.draft.incident if self.draft else self.slot.newest
 
-    def _full(self, signal: Signal) -> bool:
-        alert = signal.alert
-        texts = (*alert.labels.values(), *alert.annotations.values(), alert.summary)
-        self.weight += min(60_000, sum(map(len, texts)))
-        touched = len(self.draft.alerts) if self.draft else 0
-        return bool(self.done) and (touched >= MOST_IN_ONE_CHANGE or self.weight > MOST_TEXT_IN_ONE_CHANGE)
+    def _something_lapsed(self) -> bool:
+        """What had lapsed before the call comes first, if it takes changes of its own."""
+        newest = self.slot.newest
+        if newest is None or newest.status == "resolved" or newest.deadline is None:
+            return False
+        return newest.deadline < self.now
+
+    def _full(self) -> bool:
+        """No room for one more alert and all that may follow from it, and the event that lists them."""
+        if self.draft is None or not self.done:
+            return False
+        return len(self.draft.alerts) >= MOST_IN_ONE_CHANGE or self.draft.room < RESERVE + 2
 
     def _next_incident_needed(self, signal: Signal) -> bool:
         """Two incidents never share a change."""
@@ -136,7 +143,7 @@ class _Intake:
         seen = incident.alerts.get(alert.fingerprint)
         if seen is not None and not seen.firing and seen.started_at >= alert.started_at:
             return "ignored", "this occurrence is resolved already"
-        if seen is not None and (alert.ended_at or alert.started_at) < seen.started_at:
+        if seen is not None and alert.start_known and (alert.ended_at or alert.started_at) < seen.started_at:
             return "ignored", "an earlier occurrence; a later one is firing"
         if incident.status == "resolved" and seen is None:
             self._remember(signal)
@@ -171,15 +178,15 @@ class _Intake:
 
     def _reopens(self, incident: Incident) -> bool:
         rules = self.draft.rules if self.draft else self.frozen
-        return (
-            incident.resolved_at is not None
-            and rules is not None
-            and self.now - incident.resolved_at < rules.reopen_within
-        )
+        if incident.resolved_at is None or rules is None or not rules.reopen_within:
+            return False
+        return self.now - incident.resolved_at < rules.reopen_within
 
     def _open(self, signal: Signal) -> Draft:
-        head = self.head or self.slot.head or Head(self.slot.group)
+        head = self._remembering_what_is_over()
         alert, n = signal.alert, head.next_n
+        firing = [each for each in self.signals if each.alert.firing and not self._over(each)]
+        loudest = min(firing, key=lambda each: self.current.loudness(each.severity))
         incident = Incident(
             self.slot.partition,
             n,
@@ -188,7 +195,7 @@ class _Intake:
             self.slot.group,
             alert.name,
             signal.service,
-            signal.severity,
+            loudest.severity,
             self.current.hash,
             self.now,
             title=alert.name,
@@ -200,8 +207,8 @@ class _Intake:
             self.current,
             self.directory,
             _actor(signal),
-            signal.rule,
-            alert.started_at,
+            loudest.rule,
+            min(each.alert.started_at for each in firing),
             None,
             self.now,
         )
@@ -224,7 +231,9 @@ class _Intake:
         if before is None and len(incident.alerts) >= MOST_ALERTS:
             return False
         count = (before.count if before else 0) + alert.firing
-        state = AlertState(alert.firing, alert.started_at, count)
+        goes_on = before is not None and before.firing and not alert.start_known
+        started_at = before.started_at if before is not None and goes_on else alert.started_at
+        state = AlertState(alert.firing, started_at, count)
         alerts = {**incident.alerts, alert.fingerprint: state}
         draft.set(alerts=alerts, alert_count=incident.alert_count + alert.firing)
         earlier = draft.alerts.get(alert.fingerprint)
@@ -273,10 +282,13 @@ class _Intake:
 
     def _remember(self, signal: Signal) -> None:
         head = self.head or self.slot.head or Head(self.slot.group)
-        early = {**head.resolved_early}
-        early.pop(signal.alert.fingerprint, None)
-        early[signal.alert.fingerprint] = signal.alert.started_at
-        self.head = replace(head, resolved_early=dict(list(early.items())[-EARLY_KEPT:]))
+        self.head = _with_over(head, {signal.alert.fingerprint: signal.alert.started_at})
+
+    def _remembering_what_is_over(self) -> Head:
+        """Occurrences that ended in the incident before stay over when the next one opens."""
+        head, newest = self.head or self.slot.head or Head(self.slot.group), self._incident
+        states = newest.alerts.items() if newest else ()
+        return _with_over(head, {key: state.started_at for key, state in states if not state.firing})
 
     def _close(self) -> Received:
         done = tuple(self.done)
@@ -285,6 +297,8 @@ class _Intake:
         draft = self.draft
         draft.head = self.head
         draft.keep_waiting()
+        if not done:
+            return Received(draft.finish(), done)
         own = [entry for entry in done if entry.incident == draft.incident.id]
         firsts = min((entry.signal.alert.started_at for entry in own), default=self.now)
         draft.event("alerts", _actor(done[0].signal), {"alerts": folded(own)}, firsts)
@@ -296,6 +310,11 @@ def _with_the_last(entry: Disposition) -> Disposition:
     if entry.signal.alert.firing or entry.rule != OTHERS_FIRE:
         return entry
     return replace(entry, action="resolved", rule=LAST_RESOLVED)
+
+
+def _with_over(head: Head, over: Mapping[str, datetime]) -> Head:
+    kept = {key: instant for key, instant in head.resolved_early.items() if key not in over}
+    return replace(head, resolved_early=dict([*kept.items(), *over.items()][-EARLY_KEPT:]))
 
 
 def folded(dispositions: Sequence[Disposition]) -> list[dict[str, str | int | None]]:

@@ -69,6 +69,7 @@ def respond(
 ) -> Change | None:
     """Apply a person's command; None where ``key`` says that it was applied before.
 
+    A change that is not complete has only caught up with what had lapsed: the command is asked again on top.
     Raises Refused where the state forbids it, InvalidInput where it names a contact that is not there.
     """
     if key is not None and key in incident.commands:
@@ -76,6 +77,15 @@ def respond(
     draft = Draft(incident, incident, rules, directory, now)
     draft.keep_waiting()
     fire_lapsed(draft, now, inclusive=False)
+    if not draft.complete:
+        return draft.finish()
+    _apply(draft, command, actor)
+    if key is not None:
+        draft.set(commands=(*draft.incident.commands, key)[-COMMANDS_KEPT:])
+    return draft.finish()
+
+
+def _apply(draft: Draft, command: Command, actor: str) -> None:
     match command:
         case Acknowledge():
             _acknowledge(draft, actor)
@@ -85,12 +95,9 @@ def respond(
             _escalate(draft, actor, to, reason)
         case Resolve(resolution, code):
             _refuse_if_resolved(draft.incident)
-            opening.resolve(draft, "person", actor, now, code, resolution, now)
+            opening.resolve(draft, "person", actor, draft.now, code, resolution, draft.now)
         case Reopen(reason):
             _reopen(draft, actor, reason)
-    if key is not None:
-        draft.set(commands=(*draft.incident.commands, key)[-COMMANDS_KEPT:])
-    return draft.finish()
 
 
 def declare(

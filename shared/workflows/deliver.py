@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from shared.domain.delivery import Attempt, Delivery, Message
+from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery, Message
 from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
 from shared.domain.incident import Incident
 from shared.domain.plan import Directory
@@ -75,6 +75,8 @@ class Deliver:
         try:
             if owed.delivery.moot(incident.status):
                 return self.store.save_delivery(owed, owed.delivery.withdrawn())
+            if owed.delivery.claims >= MAX_ATTEMPTS:
+                return self.store.save_delivery(owed, owed.delivery.given_up(clock()))
             claimed = self.store.save_delivery(owed, owed.delivery.claimed(clock()))
         except Conflict:
             return None

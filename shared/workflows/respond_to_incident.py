@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain import response
-from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound, StoreUnavailable
+from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound, Refused, StoreUnavailable
 from shared.domain.incident import GroupKey, Incident
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
@@ -56,9 +56,12 @@ class RespondToIncident:
             stored = self.store.load(incident_id)
             plan = self._visible_plan(stored.incident.plan, who, f"incident {incident_id}")
             try:
-                return self._apply(stored, command, plan, actor, applied, now)
+                done = self._apply(stored, command, plan, actor, applied, now)
             except Conflict:
                 time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+                continue
+            if done is not None:
+                return done
         raise StoreUnavailable("too many others are changing this incident")
 
     def declare(self, declaration: Declaration, who: Principal, now: datetime) -> Incident:
@@ -107,15 +110,24 @@ class RespondToIncident:
         actor: str,
         key: str | None,
         now: datetime,
-    ) -> Incident:
+    ) -> Incident | None:
+        """The incident, or None where the change only caught up with what had lapsed."""
         before = stored.incident
+        self._refuse_to_reopen_beside_another(before, command)
         rules = self.rules.get(before.rules)
         change = response.respond(before, command, rules, plan.directory, actor, key, now)
         if change is None:
             return before
         after = self.store.save(change, stored)[0].incident
         come_back(self.queue, before, after, now)
-        return after
+        return after if change.complete else None
+
+    def _refuse_to_reopen_beside_another(self, incident: Incident, command: response.Command) -> None:
+        """Alerts go to the newest incident of their group; an older one would never hear of them."""
+        if isinstance(command, response.Reopen) and incident.status == "resolved":
+            newest = self.store.place(incident.group).newest
+            if newest is not None and newest.incident.n > incident.n:
+                raise Refused(f"{newest.incident.id} is a later incident of the same group; act on that one")
 
     def _visible_plan(self, name: str, who: Principal, asked: str) -> Plan:
         try:

@@ -52,6 +52,7 @@ def bounded_alert(
         firing=firing,
         name=bounded_name(name),
         started_at=start,
+        start_known=started_at is not None,
         ended_at=end,
         group=bounded_name(group) if group else None,
         service=bounded_name(service) if service else None,
