@@ -73,7 +73,7 @@ class Slowly:
         for due in found:
             incident = self.store.load(self.id).incident
             yield
-            self.store.drop(due, incident, LATER)
+            self.store.drop(due, incident, due.written_at)
             yield
 
     def deadline_is_kept(self) -> bool:
@@ -124,13 +124,14 @@ def test_a_writer_that_comes_late_with_an_old_version_takes_no_deadline_away(sta
     assert slowly.deadline_is_kept()
 
 
-def test_a_row_written_against_the_version_that_stands_stays(stage: Stage) -> None:
+def test_a_row_written_against_the_version_that_stands_is_kept_for_an_hour(stage: Stage) -> None:
     stored = opened(stage)
     change = with_deadline(stored, NOON + minutes(1))
     stage.index.point_at(change.before, change.after)
     due = due_of(stage, stored.incident.id, NOON + minutes(1))
 
-    assert not stage.store.drop(due, stored.incident, LATER)
+    assert not stage.store.drop(due, stored.incident, due.written_at + hours(1) - seconds(1))
+    assert stage.store.drop(due, stored.incident, due.written_at + hours(1))
 
 
 def test_a_row_that_a_later_version_does_not_name_is_dropped(stage: Stage) -> None:
@@ -139,7 +140,7 @@ def test_a_row_that_a_later_version_does_not_name_is_dropped(stage: Stage) -> No
     due = due_of(stage, stored.incident.id, NOON + minutes(1))
     stored, _ = stage.store.save(with_deadline(stored, NOON + minutes(2)), stored)
 
-    assert stage.store.drop(due, stored.incident, LATER)
+    assert stage.store.drop(due, stored.incident, due.written_at)
     assert due_instants(stage, stored.incident.id) == {NOON, NOON + minutes(2)}
 
 
@@ -150,7 +151,7 @@ def test_a_row_that_was_written_again_since_it_was_read_stays(stage: Stage) -> N
     between, _ = stage.store.save(with_deadline(stored, NOON + minutes(2)), stored)
     stage.store.save(with_deadline(between, NOON + minutes(1)), between)
 
-    assert not stage.store.drop(read, between.incident, LATER)
+    assert not stage.store.drop(read, between.incident, read.written_at)
     assert NOON + minutes(1) in due_instants(stage, stored.incident.id)
 
 
@@ -205,6 +206,13 @@ def test_the_list_keeps_its_bounds_from_inclusive_until_exclusive(stage: Stage) 
     found = listed(stage, since=NOON + minutes(1), until=NOON + minutes(3))
 
     assert [incident.opened_at - NOON for incident in found] == [minutes(2), minutes(1)]
+
+
+def test_the_row_of_a_deadline_in_force_is_never_dropped(stage: Stage) -> None:
+    stored = opened(stage)
+    due = due_of(stage, stored.incident.id, NOON)
+
+    assert not stage.store.drop(due, stored.incident, due.written_at + hours(10_000))
 
 
 def test_a_race_to_open_an_incident_does_not_list_it_twice(stage: Stage) -> None:

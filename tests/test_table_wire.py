@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +17,18 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient
 
-from shared.adapters.entity_groups import Operation, create, delete, merge, put, replace, submit, tag_of
+from shared.adapters.entity_groups import Operation, create, delete, merge, put, replace, span, submit, tag_of
+from shared.adapters.pooled_transport import PooledTransport
 from shared.adapters.storage_clients import StorageClients
-from shared.adapters.table_wire import Wire
+from shared.adapters.table_wire import Wire, WiredTable
 from shared.domain.errors import StoreUnavailable
 from shared.settings import StorageAccess
 from tests.certificates import LoopbackAuthority
 from tests.receivers import HttpReceiver, Reply
 
-Tables = tuple[TableClient, TableClient]
+Tables = tuple[WiredTable, TableClient]
 TEXT = 'ünï¢ode 😀 "quoted" back\\slash \u0001 line\r\n\r\nHTTP/1.1 500 no\r\n--batch_0--'
 
 
@@ -101,6 +103,38 @@ def test_one_operation_that_fails_fails_all_and_says_why(
     assert set(state(tables[1])) == {"a"}
 
 
+def test_a_range_is_read_as_the_sdk_reads_it_page_after_page(tables: Tables) -> None:
+    ours, theirs = tables
+    keys = [f"k'{nth:05d}|" for nth in range(2_150)]
+    for at in range(0, len(keys), 100):
+        submit(ours, [create(row(key, text=TEXT, number=at, truth=False)) for key in keys[at : at + 100]])
+    found = list(span(ours, "it's |here|", "k'00010|", "k'02100|"))
+    named = {"partition": "it's |here|", "low": "k'00010|", "high": "k'02100|"}
+    expected = list(
+        theirs.query_entities(
+            "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high", parameters=named
+        )
+    )
+
+    assert [dict(each) for each in found] == [dict(each) for each in expected]
+    assert [each["RowKey"] for each in found] == keys[10:2_100]
+    assert [tag_of(each) for each in found] == [tag_of(each) for each in expected]
+    gap = max(
+        abs(a.metadata["timestamp"] - b.metadata["timestamp"]) for a, b in zip(found, expected, strict=True)
+    )
+    assert gap < timedelta(milliseconds=1)
+    assert [each["RowKey"] for each in islice(span(ours, "it's |here|", "k", "l", top=2), 5)] == keys[:5]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"value": 7', b"[]", b"null"])
+def test_a_page_that_is_no_page_is_no_answer(storage: str, body: bytes) -> None:
+    with HttpReceiver(Reply(200, {"Content-Type": "application/json"}, body)) as receiver:
+        connection = storage.replace(table_endpoint(storage), f"{receiver.url}/devstoreaccount1")
+        table = StorageClients(StorageAccess(connection)).tables().get_table_client("Any")
+        with pytest.raises(StoreUnavailable):
+            list(span(table, "p", "a", "b"))
+
+
 def test_an_answer_that_lacks_parts_is_no_success(storage: str) -> None:
     with HttpReceiver(Reply(202, {"Content-Type": "multipart/mixed; boundary=b"}, b"--b--\r\n")) as receiver:
         connection = storage.replace(table_endpoint(storage), f"{receiver.url}/devstoreaccount1")
@@ -118,7 +152,7 @@ def test_with_an_identity_the_wire_carries_its_token(tmp_path: Path) -> None:
     authority = LoopbackAuthority(tmp_path)
     with (
         HttpReceiver(Reply(403), tls=authority.server) as receiver,
-        RequestsTransport(connection_verify=str(authority.bundle)) as transport,
+        PooledTransport(2, 5, lambda: None, str(authority.bundle)) as transport,
     ):
         wire = Wire(receiver.url, Identity(), transport, retry_total=0)
         with pytest.raises(HttpResponseError, match="403"):

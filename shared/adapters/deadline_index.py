@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.core import MatchConditions
-from azure.data.tables import TableClient
 
 from shared.adapters.entity_groups import merge, point, put, span, submit, tag_of, translated
+from shared.adapters.table_wire import WiredTable
 from shared.domain.errors import Conflict
 from shared.domain.incident import Incident
 from shared.domain.journal import Journal
@@ -20,7 +20,7 @@ from shared.ports import Due
 
 SHARDS = 8
 ORPHAN_KEPT = timedelta(hours=1)
-"""How long a deadline whose incident does not exist is kept: its transaction may still be under way."""
+"""How long a deadline is kept whose transaction may still be under way; no call lasts nearly as long."""
 _SLOTS = 64
 _FAR = 253402300799
 _BEATS = "heartbeat"
@@ -30,7 +30,7 @@ _VERSION = "version"
 class DeadlineIndex:
     """The index rows of incidents and journals."""
 
-    def __init__(self, table: TableClient) -> None:
+    def __init__(self, table: WiredTable) -> None:
         self.table = table
 
     def point_at(self, before: Incident | None, after: Incident) -> None:
@@ -74,10 +74,10 @@ class DeadlineIndex:
 
     def drop(self, due: Due, incident: Incident | None, now: datetime) -> bool:
         """Delete a deadline row, on condition of its own tag, where its subject no longer names it."""
-        if incident is None:
-            if now - due.written_at < ORPHAN_KEPT:
-                return False
-        elif incident.deadline == due.due_at or incident.version <= due.version:
+        under_way = now - due.written_at < ORPHAN_KEPT and (
+            incident is None or incident.version <= due.version
+        )
+        if under_way or (incident is not None and incident.deadline == due.due_at):
             return False
         entity = {"PartitionKey": due.shard, "RowKey": due.key}
         try:

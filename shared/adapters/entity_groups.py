@@ -17,6 +17,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import TableClient, UpdateMode
 
+from shared.adapters.table_wire import WiredRow, WiredTable
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TocsinError
 
 Operation = tuple[str, Mapping[str, Any]] | tuple[str, Mapping[str, Any], Mapping[str, Any]]
@@ -99,12 +100,12 @@ def point(table: TableClient, partition: str, key: str) -> Any | None:  # noqa: 
         return None
 
 
-def span(table: TableClient, partition: str, low: str, high: str, top: int | None = None) -> Iterator[Any]:
+def span(
+    table: WiredTable, partition: str, low: str, high: str, top: int | None = None
+) -> Iterator[WiredRow]:
     """Rows of a partition with ``low`` <= RowKey < ``high``, in order; pages may be empty and go on."""
-    where = "PartitionKey eq @partition and RowKey ge @low and RowKey lt @high"
-    named = {"partition": partition, "low": low, "high": high}
     with translated():
-        yield from table.query_entities(where, parameters=named, results_per_page=top)
+        yield from table.rows(partition, low, high, top)
 
 
 @contextmanager

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from azure.data.tables import TableClient
-
 from shared.adapters import table_rows as rows
 from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.entity_groups import (
@@ -25,6 +23,7 @@ from shared.adapters.entity_groups import (
 )
 from shared.adapters.incident_list import IncidentList
 from shared.adapters.journal_table import JournalTable
+from shared.adapters.table_wire import WiredTable
 from shared.domain.change import Change
 from shared.domain.delivery import Delivery
 from shared.domain.errors import NotFound
@@ -39,7 +38,7 @@ MOST_PROBES = 8
 class IncidentTables:
     """`ports.IncidentStore` and `ports.Timelines` on Azure Table Storage."""
 
-    def __init__(self, incidents: TableClient, index: DeadlineIndex, journals: JournalTable) -> None:
+    def __init__(self, incidents: WiredTable, index: DeadlineIndex, journals: JournalTable) -> None:
         self.table = incidents
         self.index = index
         self.journals = journals

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from azure.data.tables import TableClient
-
 from shared.adapters import table_rows as rows
 from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.entity_groups import create, new_commit, point, replace, span, submit_once, tag_of
+from shared.adapters.table_wire import WiredTable
 from shared.domain.journal import Entry, Journal, parse_journal_id
 from shared.domain.timeline import Event, parse_stamp
 
@@ -16,7 +15,7 @@ from shared.domain.timeline import Event, parse_stamp
 class JournalTable:
     """`ports.Journals` on Azure Table Storage."""
 
-    def __init__(self, table: TableClient, index: DeadlineIndex) -> None:
+    def __init__(self, table: WiredTable, index: DeadlineIndex) -> None:
         self.table = table
         self.index = index
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
     from azure.storage.queue import QueueClient
 
-    from shared.adapters.table_wire import WiredTable
+    from shared.adapters.table_wire import Wire, WiredTable
 
 TIMING = {
     "connection_timeout": 2,
@@ -28,9 +28,10 @@ TIMING = {
     "retry_backoff_max": 1,
 }
 """The SDK would wait 300 s and retry for minutes; senders and people give up long before."""
-BACKOFF = {"initial_backoff": 0, "increment_base": 1, "random_jitter_range": 1}
-"""Queues and blobs have a retry policy of their own, which waits 15 s and more; this makes it about one."""
-
+BACKOFF = {"initial_backoff": 0.1, "increment_base": 0.5, "random_jitter_range": 0.1}
+"""Queues and blobs have a retry policy of their own, which waits 15 s and more; this makes it under one."""
+IMPATIENT = {"read_timeout": 1, "retry_total": 0}
+"""For the queue: a message only saves time, and the sender's 202 waits for it."""
 LONGEST_CALL = 10
 """Seconds that one call to a table may take, all of its tries together."""
 
@@ -72,10 +73,10 @@ class StorageClients:
         options = self._options(timeout=LONGEST_CALL)
         if self.access.connection_string:
             service = TableServiceClient.from_connection_string(self.access.connection_string, **options)
-            return Tables(service, service.credential, options)
+            return self._tables(service, service.credential, options)
         credential = self._identity()
         service = TableServiceClient(self.access.table_uri or "", credential=credential, **options)
-        return Tables(service, credential, options)
+        return self._tables(service, credential, options)
 
     def queue(self, name: str) -> QueueClient:
         """One queue."""
@@ -83,13 +84,13 @@ class StorageClients:
 
         if self.access.connection_string:
             return QueueClient.from_connection_string(
-                self.access.connection_string, name, **self._options(**BACKOFF, retry_total=1)
+                self.access.connection_string, name, **self._options(**IMPATIENT)
             )
         return QueueClient(
             self.access.queue_uri or "",
             name,
             credential=self._identity(),
-            **self._options(**BACKOFF, retry_total=1),
+            **self._options(**IMPATIENT),
         )
 
     def blobs(self) -> BlobServiceClient:
@@ -122,6 +123,17 @@ class StorageClients:
                 with suppress(ResourceExistsError):
                     make()
 
+    def _tables(self, service: TableServiceClient, credential: Any, options: dict[str, Any]) -> Tables:  # noqa: ANN401  (the SDKs' credentials have no common type)
+        from shared.adapters.pooled_transport import PooledTransport
+        from shared.adapters.table_wire import Wire
+
+        patience = {name: TIMING[name] for name in TIMING if name.startswith("retry_")}
+        transport = PooledTransport(
+            TIMING["connection_timeout"], TIMING["read_timeout"], self.round_trips.add
+        )
+        wire = Wire(service.url, credential, transport, timeout=LONGEST_CALL, **patience)
+        return Tables(service, wire, {"credential": credential, **options})
+
     def _identity(self) -> Any:  # noqa: ANN401  (the SDKs' credentials have no common type)
         if self._credential is None:
             from azure.identity import ManagedIdentityCredential
@@ -130,26 +142,23 @@ class StorageClients:
         return self._credential
 
     def _options(self, **changes: object) -> dict[str, Any]:
-        return {**TIMING, "transport": _transport(self.round_trips), **changes}
+        timing = {**TIMING, **changes}
+        return {**timing, "transport": _transport(self.round_trips, timing["read_timeout"])}
 
 
 class Tables:
     """The tables of an account, all on one pool of connections."""
 
-    def __init__(self, service: TableServiceClient, credential: Any, options: dict[str, Any]) -> None:  # noqa: ANN401  (the SDKs' credentials have no common type)
-        from shared.adapters.table_wire import Wire
-
+    def __init__(self, service: TableServiceClient, wire: Wire, options: dict[str, Any]) -> None:
         self._service = service
-        self._credential = credential
+        self._wire = wire
         self._options = options
-        patience = {name: options[name] for name in options if name.startswith("retry_")}
-        self._wire = Wire(service.url, credential, options["transport"], timeout=LONGEST_CALL, **patience)
 
     def get_table_client(self, name: str) -> WiredTable:
         """One table."""
         from shared.adapters.table_wire import WiredTable
 
-        table = WiredTable(self._service.url, name, credential=self._credential, **self._options)
+        table = WiredTable(self._service.url, name, **self._options)
         table.wire = self._wire
         return table
 
@@ -158,7 +167,7 @@ class Tables:
         self._service.create_table_if_not_exists(name)
 
 
-def _transport(round_trips: RoundTrips) -> Any:  # noqa: ANN401  (made here, so that imports stay light)
+def _transport(round_trips: RoundTrips, read_timeout: object) -> Any:  # noqa: ANN401  (made here, so that imports stay light)
     import requests
     from azure.core.pipeline.transport import HttpRequest, HttpResponse, RequestsTransport
     from requests.adapters import HTTPAdapter
@@ -180,5 +189,5 @@ def _transport(round_trips: RoundTrips) -> Any:  # noqa: ANN401  (made here, so 
         session=session,
         session_owner=False,
         connection_timeout=TIMING["connection_timeout"],
-        read_timeout=TIMING["read_timeout"],
+        read_timeout=read_timeout,
     )
