@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 ANSWER = ROOT / ".local" / "bench.json"
 ALERTS, POSTS, KILLS = 400, 5_000, 10
 FEW, MANY = 2_500, 10_000
+BARE_MS = 11
+"""The bare SDK's CPU for a first alert on the machine that the bar was set on: other machines differ."""
 Measuring = Callable[[Path], Iterator["Bar"]]
 
 
@@ -63,9 +65,10 @@ def the_ingest(folder: Path) -> Iterator[Bar]:
     say(f"distinct alerts/s: app {ingest.app_rate:.0f}, bare SDK {ingest.raw_rate:.0f}")
     say(f"answer, ms: p50 {ingest.p50_ms:g}, p99 {ingest.p99_ms:g}")
     say(f"CPU ms/alert: app {ingest.app_cpu_ms:.2f}, bare SDK {ingest.raw_cpu_ms:.2f}")
+    ratio = ingest.app_cpu_ms / ingest.raw_cpu_ms
     yield at_least("ingest rate / bare SDK's", ingest.app_rate / ingest.raw_rate, 0.6)
-    yield at_most("CPU per alert / bare SDK's", ingest.app_cpu_ms / ingest.raw_cpu_ms, 1.5)
-    yield at_most("CPU per alert, ms", ingest.app_cpu_ms, 5)
+    yield at_most("CPU per alert / bare SDK's", ratio, 1.5)
+    yield at_most("CPU per alert, ms where the SDK takes 11", ratio * BARE_MS, 5)
 
 
 def the_storm(folder: Path) -> Iterator[Bar]:

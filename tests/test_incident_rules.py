@@ -209,14 +209,26 @@ class AnIncident(RuleBasedStateMachine):
     @invariant()
     def no_step_fires_twice_and_none_is_skipped(self) -> None:
         for incident in getattr(self, "incidents", []):
-            fired = [
-                (event.data["round"], event.data["step"])
-                for event in self.timelines[incident.id]
-                if event.type in ("escalated", "escalated-manually") and event.data["round"] is not None
-            ]
-            assert len(fired) == len(set(fired))
+            fired: list[tuple[int, int, bool]] = []
+            begun_anew = True
+            for event in self.timelines[incident.id]:
+                if event.type in ("escalated", "escalated-manually") and event.data["round"] is not None:
+                    fired.append((event.data["round"], event.data["step"], begun_anew))
+                    begun_anew = event.data["step"] == self._steps(incident.id, event.seq)
+                elif event.type in ("reopened", "severity-raised", "acknowledgement-expired"):
+                    begun_anew = True
+            assert len(fired) == len({(round_, step) for round_, step, _ in fired})
             for before, after in pairwise(fired):
-                assert after == (before[0], before[1] + 1) or (after[0] > before[0] and after[1] == 1)
+                next_step = after[:2] == (before[0], before[1] + 1)
+                assert next_step or (after[0] > before[0] and after[1] == 1 and after[2])
+
+    def _steps(self, incident: str, seq: int) -> int:
+        """Steps of the ladder in force when the event of that number was recorded."""
+        severity = ""
+        for event in self.timelines[incident][:seq]:
+            if event.type in ("opened", "severity-raised"):
+                severity = str(event.data.get("to") or event.data["severity"])
+        return len(self.ruling.severity(severity).steps)
 
     @invariant()
     def an_open_incident_has_a_deadline_no_later_than_anything_it_waits_for(self) -> None:

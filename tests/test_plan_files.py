@@ -13,7 +13,7 @@ from shared.adapters import plan_documents
 from shared.adapters.plan_files import PlanFiles, load, main
 from shared.adapters.plan_values import parse_duration
 from shared.adapters.rules_text import rules_from_text
-from shared.domain.errors import NotFound
+from shared.domain.errors import InvalidPlan, NotFound
 from shared.domain.plan import (
     Classification,
     Contact,
@@ -230,3 +230,20 @@ def test_the_example_of_the_reference_is_a_plan(tmp_path: Path) -> None:
 def test_the_reference_names_every_key_of_the_language(model: type[plan_documents.Part]) -> None:
     page = (ROOT / "docs/plan-language.md").read_text(encoding="utf-8")
     assert [key for key in model.model_fields if f"`{key}`" not in page] == []
+
+
+def test_rules_that_would_not_fit_into_storage_are_refused(tmp_path: Path) -> None:
+    pattern = "x" * 90
+    labels = "{" + ", ".join(f"label{n}: {pattern}" for n in range(60)) + "}"
+    rules = "\n".join(
+        f"  - {{name: rule-{n}, when: {{alert: a{n}, labels: *many}}, severity: P1}}" for n in range(100)
+    )
+    (tmp_path / "big.yaml").write_text(
+        "plan: big\ntimezone: UTC\n"
+        f"services: {{api: {{match: [{{labels: &many {labels}}}]}}}}\ndefault_service: api\n"
+        "severities: {P1: {steps: [{after: 0s, notify: [me]}]}}\ndefault_severity: P1\n"
+        f"classify:\n{rules}\n"
+        "contacts: {me: {reach: [{channel: log}]}}\nchannels: {log: {kind: log}}\n"
+    )
+    with pytest.raises(InvalidPlan, match="at most 400000 are kept"):
+        load(tmp_path)

@@ -35,6 +35,8 @@ from shared.domain.plan import (
 )
 
 ENDINGS = {".yaml", ".yml"}
+LONGEST_RULES = 400_000
+"""Characters of the rules in full, aliases written out: they are frozen into one row of storage."""
 
 
 class PlanFiles:
@@ -97,7 +99,13 @@ def _read(path: Path, known_sources: Mapping[str, bool] | None) -> tuple[Plan | 
         flaws.append(Flaw(("plan",), f"must be {path.stem!r}, the name of its file"))
     document, misshapen = read_document(data)
     faults = _faults(path, node, [*flaws, *misshapen])
-    return (None if faults or document is None else _plan(document)), faults
+    if faults or document is None:
+        return None, faults
+    plan = _plan(document)
+    if len(plan.rules.text) > LONGEST_RULES:
+        long = f"its rules take {len(plan.rules.text)} characters in full; at most {LONGEST_RULES} are kept"
+        return None, [Fault(path.as_posix(), long)]
+    return plan, []
 
 
 def _faults(path: Path, node: Node | None, flaws: list[Flaw]) -> list[Fault]:

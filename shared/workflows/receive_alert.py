@@ -146,6 +146,8 @@ class ReceiveAlert:
         left: Place | None = place
         received = receive(place.slot, signals, frozen, plan.rules, plan.directory, now)
         change, after = received.change, newest
+        if not received.dispositions and (change is None or change.complete):
+            raise AssertionError("a round takes an alert, or catches up with what had lapsed")
         if change is not None:
             basis = place.newest if change.before is not None else None
             stored, _ = self.store.save(change, basis, place.head_tag)
