@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from functions.answers import (
     AlertOfIncident,
@@ -18,7 +18,7 @@ from functions.answers import (
 from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident
 from shared.domain.sla import Clock
-from shared.domain.timeline import Event, stamp
+from shared.domain.timeline import Event, record, stamp
 from shared.ports import AlertRow
 from shared.workflows.show_incidents import ToldTimeline, Whole
 
@@ -77,19 +77,8 @@ def timeline(told: ToldTimeline) -> Timeline:
 
 
 def _event(told: ToldTimeline, event: Event) -> TimelineEvent:
-    return {
-        "subject": event.subject,
-        "seq": event.seq,
-        "type": event.type,
-        "occurred_at": stamp(event.occurred_at),
-        "recorded_at": stamp(event.recorded_at),
-        "actor": event.actor,
-        "data": dict(event.data),
-        "previous": event.previous,
-        "hash": event.hash,
-        "actor_name": _named(event.actor, told.names),
-        "text": told.texts.get(event.seq),
-    }
+    beside = {"actor_name": _named(event.actor, told.names), "text": told.texts.get(event.seq)}
+    return cast("TimelineEvent", record(event) | beside)
 
 
 def _named(actor: str, names: Mapping[str, str]) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.channels.current_secret import with_current_secret
-from shared.adapters.channels.http_post import HttpPost, address, provider_id
+from shared.adapters.channels.http_post import HttpPost
+from shared.adapters.channels.secret_url import post_to_secret_url
 from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
 from shared.domain.delivery import Message
-from shared.domain.errors import DeliveryFailed
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
 
@@ -40,17 +38,9 @@ class TeamsChannel:
         now: datetime,
     ) -> Accepted:
         """Post once. Raises DeliveryFailed or SecretUnavailable."""
-        if spec.secret is None:
-            raise DeliveryFailed(f'channel "{spec.name}" names no secret with its URL', permanent=True)
-        named = f'secret "{spec.secret}"'
-        body = json.dumps(card(message), ensure_ascii=False).encode("utf-8")
-        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": idempotency_key}
-
-        def post(url: str) -> Accepted:
-            answer = self._http.post(address(url, named), body, headers, now)
-            return Accepted(answer.status, provider_id(answer.headers.get("x-ms-workflow-run-id")))
-
-        return with_current_secret(secrets, spec.secret, post)
+        return post_to_secret_url(
+            self._http, spec, card(message), "x-ms-workflow-run-id", idempotency_key, secrets, now
+        )
 
 
 def card(message: Message) -> dict[str, Any]:
