@@ -13,11 +13,11 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from types import FrameType
 
 from local import azurite
@@ -175,7 +175,8 @@ def _serve(options: Options, bound: socket.socket) -> int:
         listener.start()
     stop = _stop_signal()
     print(f"Tocsin is up: http://127.0.0.1:{port}", flush=True)
-    stop.wait()
+    while stop.empty():
+        time.sleep(0.05)  # short, as a signal that another thread takes does not wake this one
     return _stop(server, timers, listeners, invocations)
 
 
@@ -183,12 +184,15 @@ def _threads() -> int:
     return max(FEWEST_THREADS, int(os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT") or FEWEST_THREADS))
 
 
-def _stop_signal() -> threading.Event:
-    """Set by the first signal to stop; the second interrupts."""
-    asked = threading.Event()
+def _stop_signal() -> SimpleQueue[int]:
+    """Gets the first signal to stop; the second interrupts.
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+    A queue made for signal handlers: an Event's lock may be held by the thread that is interrupted.
+    """
+    asked: SimpleQueue[int] = SimpleQueue()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.put(number)
         _let_signals_interrupt()
 
     for number in STOP_SIGNALS:
