@@ -9,17 +9,23 @@ from functions import (
     check_health,
     describe_api,
     export_kpis,
+    keep_agenda,
     receive_alert,
     respond_to_incident,
     show_incidents,
+    show_oncall,
+    show_runbooks,
 )
 
 app = func.FunctionApp()
 for doorway in (
     receive_alert,
     advance_incidents,
+    keep_agenda,
     respond_to_incident,
     show_incidents,
+    show_oncall,
+    show_runbooks,
     export_kpis,
     check_health,
     describe_api,

@@ -132,7 +132,8 @@ def _peak() -> float:
 
 
 def _plan() -> Plan:
-    from shared.domain.plan import Directory, Rules, Severity
+    from shared.domain.matrix import Severity
+    from shared.domain.plan import Directory, Rules
 
     rules = Rules("0" * 64, "{}", "bench", "UTC", (Severity("P1"),), "P1", "api")
     return Plan("bench", "Bench", rules, Directory({}, {}))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 
 import azure.functions as func
 
+from functions import clock
 from shared.app import app
 
 blueprint = func.Blueprint()
@@ -17,7 +17,7 @@ log = logging.getLogger("tocsin")
 @blueprint.timer_trigger(arg_name="timer", schedule="%ESCALATION_SCHEDULE%", use_monitor=True)
 def sweep(timer: func.TimerRequest) -> None:
     """Act on what has come due; certain, if late."""
-    advanced = app().advance_incidents.sweep(_now)
+    advanced = app().advance_incidents.sweep(clock.now)
     log.info("swept: %d deadlines%s", advanced, " (the timer is late)" if timer.past_due else "")
 
 
@@ -25,8 +25,4 @@ def sweep(timer: func.TimerRequest) -> None:
 @blueprint.queue_trigger(arg_name="message", queue_name="advance", connection="TOCSIN_STORAGE")
 def advance(message: func.QueueMessage) -> None:
     """Act on one incident; punctual, if the queue is."""
-    app().advance_incidents.advance(message.get_body().decode("utf-8"), _now)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    app().advance_incidents.advance(message.get_body().decode("utf-8"), clock.now)

@@ -37,6 +37,7 @@ class IncidentLine(TypedDict):
     resolved_at: Instant | None
     alert_count: int
     firing: int
+    drill: str | None
 
 
 class IncidentPage(TypedDict):
@@ -118,6 +119,50 @@ class DeliveryOfIncident(TypedDict):
     attempts: list[DeliveryAttempt]
 
 
+class UpdateOwed(TypedDict):
+    """The next status update that an audience is owed."""
+
+    audience: str
+    due: Instant
+
+
+class ItemOfChecklist(TypedDict):
+    """One thing to do, and whether it is done."""
+
+    id: str
+    text: str
+    required: bool
+    state: Literal["open", "ticked", "overridden"]
+
+
+class ChecklistOfIncident(TypedDict):
+    """What is to be done in one phase."""
+
+    name: str
+    title: str
+    phase: str
+    items: list[ItemOfChecklist]
+
+
+class ReviewOfIncident(TypedDict):
+    """Where the post-incident review stands."""
+
+    due: Instant
+    sections: list[str]
+    completed_at: Instant | None
+
+
+class ActionItemOfIncident(TypedDict):
+    """Something to be done so that it does not happen again."""
+
+    id: str
+    title: str
+    owner: str
+    due: Instant
+    priority: str
+    status: str
+
+
 class IncidentWhole(IncidentLine):
     """An incident with everything that stands beside it."""
 
@@ -129,6 +174,16 @@ class IncidentWhole(IncidentLine):
     sla: SlaClocks
     escalation: Escalation | None
     told: list[str]
+    roles: dict[str, str]
+    progress: str | None
+    updates: list[UpdateOwed]
+    checklists: list[ChecklistOfIncident]
+    closing_codes: dict[str, str]
+    review: ReviewOfIncident | None
+    action_items: list[ActionItemOfIncident]
+    channel_name: str
+    ticket_title: str
+    runbook: str | None
     deadline: Instant | None
     rules: str
     timeline: TimelineHead
@@ -156,6 +211,66 @@ class Timeline(TypedDict):
     """In order, from the first."""
 
     events: list[TimelineEvent]
+
+
+class ReviewReport(TypedDict):
+    """The report of an incident, made from its timeline; ``markdown`` is the whole of it for people."""
+
+    incident: str
+    seconds: dict[str, int | None]
+    review: ReviewOfIncident | None
+    action_items: list[ActionItemOfIncident]
+    markdown: str
+
+
+class OnCallNow(TypedDict):
+    """Who has a rotation, and who is next; ``contact`` null where nobody has."""
+
+    rotation: str
+    title: str
+    contact: str | None
+    why: str
+    until: Instant
+    next: str | None
+    feed: str
+
+
+class OnCallList(TypedDict):
+    """Every rotation of the plan."""
+
+    rotations: list[OnCallNow]
+
+
+class RunbookLine(TypedDict):
+    """A runbook in the index; a skeleton says of itself that its steps are still to be written."""
+
+    plan: str
+    name: str
+    title: str
+    alerts: list[str]
+    severity: str
+    skeleton: bool
+    url: str
+
+
+class RunbookList(TypedDict):
+    """By name."""
+
+    runbooks: list[RunbookLine]
+
+
+class RunbookPart(TypedDict):
+    """One of the five parts."""
+
+    name: str
+    markdown: str
+
+
+class RunbookWhole(RunbookLine):
+    """A runbook with its parts, and whole as Markdown."""
+
+    parts: list[RunbookPart]
+    markdown: str
 
 
 class ExportLine(TypedDict):

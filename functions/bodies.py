@@ -5,13 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 import azure.functions as func
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.domain import response
+from shared.domain.cadence import PostUpdate
+from shared.domain.checklist import Tick
 from shared.domain.errors import Fault, InvalidInput, TooLarge
+from shared.domain.review import ChangeItem, Section, WriteReview
+from shared.domain.roles import HandOver
+from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Text
 
 MOST_TEXT = 8_000
@@ -58,10 +63,10 @@ class AcknowledgeBody(Body):
 
 
 class NoteBody(Body):
-    """A note of one of the four kinds."""
+    """A note; all kinds but ``note`` are repeated in the messages that follow."""
 
     text: Prose
-    kind: Literal["note", "action-taken", "cause", "mitigation"] = "note"
+    kind: Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"] = "note"
 
     def command(self) -> response.Command:
         """The domain's command."""
@@ -69,7 +74,7 @@ class NoteBody(Body):
 
 
 class EscalateBody(Body):
-    """``to`` names a contact; without it the ladder's next step fires."""
+    """``to`` names a contact, rotation or role; without it the ladder's next step fires."""
 
     to: Name | None = None
     reason: Prose | None = None
@@ -100,6 +105,89 @@ class ReopenBody(Body):
         return response.Reopen(said(self.reason) if self.reason else None)
 
 
+class StatusBody(Body):
+    """Where the response stands; without ``audience`` for everybody who is owed updates."""
+
+    status: Literal["investigating", "identified", "monitoring", "resolved"]
+    message: Prose
+    audience: Literal["internal", "external"] | None = None
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        return PostUpdate(self.status, said(self.message), self.audience)
+
+
+class RoleBody(Body):
+    """``to`` (a contact, or a rotation for whoever is on call) takes the role."""
+
+    role: Name
+    to: Name
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        return HandOver(self.role, self.to)
+
+
+class SeverityBody(Body):
+    """The incident's severity from now on."""
+
+    severity: Name
+    reason: Prose | None = None
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        return SetSeverity(self.severity, said(self.reason) if self.reason else None)
+
+
+class ChecklistBody(Body):
+    """An item of a checklist is done, is not, or is passed over for a reason."""
+
+    item: Name
+    state: Literal["ticked", "unticked", "overridden"] = "ticked"
+    reason: Prose | None = None
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        return Tick(self.item, self.state, said(self.reason) if self.reason else None)
+
+
+class ReviewBody(Body):
+    """Sections of the post-incident review; ``complete`` closes it."""
+
+    summary: Prose | None = None
+    root_cause: Prose | None = None
+    impact: Prose | None = None
+    resolution: Prose | None = None
+    lessons: Prose | None = None
+    went_well: Prose | None = None
+    to_improve: Prose | None = None
+    complete: bool = False
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        sections: dict[Section, Text] = {}
+        for section in get_args(Section):
+            if words := getattr(self, section.replace("-", "_")):
+                sections[section] = said(words)
+        return WriteReview(sections, self.complete)
+
+
+class ActionItemBody(Body):
+    """A new action item, or (``item`` named) what changes about one."""
+
+    item: Annotated[str, Field(pattern=r"^A[1-9][0-9]{0,2}$")] | None = None
+    title: Prose | None = None
+    owner: Name | None = None
+    due: Annotated[Instant, Field(strict=False)] | None = None
+    priority: Literal["high", "medium", "low"] | None = None
+    status: Literal["open", "in-progress", "done", "dropped"] | None = None
+
+    def command(self) -> response.Command:
+        """The domain's command."""
+        title = said(self.title) if self.title else None
+        return ChangeItem(self.item, title, self.owner, self.due, self.priority, self.status)
+
+
 class DeclareBody(Body):
     """An incident declared by hand."""
 
@@ -125,12 +213,31 @@ class ListQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
 
-COMMANDS: dict[str, type[AcknowledgeBody | NoteBody | EscalateBody | ResolveBody | ReopenBody]] = {
+CommandBody = (
+    AcknowledgeBody
+    | StatusBody
+    | NoteBody
+    | RoleBody
+    | SeverityBody
+    | EscalateBody
+    | ChecklistBody
+    | ResolveBody
+    | ReopenBody
+    | ReviewBody
+    | ActionItemBody
+)
+COMMANDS: dict[str, type[CommandBody]] = {
     "acknowledge": AcknowledgeBody,
+    "status": StatusBody,
     "note": NoteBody,
+    "role": RoleBody,
+    "severity": SeverityBody,
     "escalate": EscalateBody,
+    "checklist": ChecklistBody,
     "resolve": ResolveBody,
     "reopen": ReopenBody,
+    "review": ReviewBody,
+    "action-item": ActionItemBody,
 }
 Model = TypeVar("Model", bound=BaseModel)
 

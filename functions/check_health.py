@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions import clock
 from functions.replies import answering, json_reply
 from shared.app import app
 from shared.domain.timeline import stamp
@@ -52,7 +52,7 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 @answering
 def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
     """Is Tocsin itself up: 200 while the sweeper runs, 503 where it is silent."""
-    pulse = app().check_health.pulse(datetime.now(UTC))
+    pulse = app().check_health.pulse(clock.now())
     last_run = stamp(pulse.last_run) if pulse.last_run else None
     shown: TocsinStatus = {
         "status": "up" if pulse.alive else "down",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from functions import clock
 from functions.caller import caller
 from functions.replies import answering, json_reply
 from shared.app import app
@@ -32,7 +32,7 @@ _TYPES = {
 @blueprint.timer_trigger(arg_name="timer", schedule="%EXPORT_SCHEDULE%", use_monitor=True)
 def export_weeks(timer: func.TimerRequest) -> None:  # noqa: ARG001  (the platform passes it by name)
     """Compile every week that is over and has no bundle yet; late rather than never."""
-    log.info("exported %d weeks", app().serve_exports.compile_owed(datetime.now(UTC)))
+    log.info("exported %d weeks", app().serve_exports.compile_owed(clock.now()))
 
 
 @blueprint.function_name("compile_export")
@@ -42,7 +42,7 @@ def compile_export(req: func.HttpRequest) -> func.HttpResponse:
     """201 with a new bundle, 200 with the one that has equal content already."""
     who = caller(req, app().settings.authentication_on, "Admin")
     compiled = app().serve_exports.compile(
-        req.route_params["plan"], req.route_params["week"], who, datetime.now(UTC)
+        req.route_params["plan"], req.route_params["week"], who, clock.now()
     )
     return json_reply(_compiled(compiled), 201 if compiled.made else 200)
 

@@ -7,20 +7,29 @@ from datetime import datetime
 from typing import Literal, cast
 
 from functions.answers import (
+    ActionItemOfIncident,
     AlertOfIncident,
+    ChecklistOfIncident,
     DeliveryOfIncident,
     IncidentLine,
     IncidentWhole,
+    ItemOfChecklist,
+    OnCallNow,
+    ReviewOfIncident,
+    ReviewReport,
     SlaClock,
+    Status,
     Timeline,
     TimelineEvent,
 )
 from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident
+from shared.domain.plan import Checklist
 from shared.domain.sla import Clock
 from shared.domain.timeline import Event, record, stamp
 from shared.ports import AlertRow
-from shared.workflows.show_incidents import ToldTimeline, Whole
+from shared.workflows.show_incidents import ToldReport, ToldTimeline, Whole
+from shared.workflows.show_oncall import Turn
 
 
 def brief(incident: Incident) -> IncidentLine:
@@ -33,12 +42,13 @@ def brief(incident: Incident) -> IncidentLine:
         "name": incident.name,
         "service": incident.service,
         "severity": incident.severity,
-        "status": incident.status,
+        "status": cast("Status", incident.status),  # what is hidden never comes here
         "opened_at": stamp(incident.opened_at),
         "acknowledged_at": _instant(incident.acknowledged_at),
         "resolved_at": _instant(incident.resolved_at),
         "alert_count": incident.alert_count,
         "firing": incident.firing,
+        "drill": incident.drill,
     }
 
 
@@ -63,12 +73,89 @@ def whole(found: Whole) -> IncidentWhole:
             "exhausted": ladder.exhausted,
         },
         "told": list(incident.told),
+        "roles": dict(incident.roles),
+        "progress": incident.progress,
+        "updates": [{"audience": each.audience, "due": stamp(each.due)} for each in incident.updates],
+        "checklists": [_checklist(each, incident) for each in found.checklists],
+        "closing_codes": dict(found.closing_codes),
+        "review": review(incident),
+        "action_items": action_items(incident, found.texts),
+        "channel_name": found.channel_name,
+        "ticket_title": found.ticket_title,
+        "runbook": found.runbook,
         "deadline": _instant(incident.deadline),
         "rules": incident.rules,
         "timeline": {"length": incident.length, "head": incident.head},
         "alerts": [_alert(alert) for alert in found.alerts],
         "deliveries": [_delivery(delivery) for delivery in found.deliveries],
     }
+
+
+def review(incident: Incident) -> ReviewOfIncident | None:
+    """Where the post-incident review stands."""
+    found = incident.review
+    if found is None:
+        return None
+    return {
+        "due": stamp(found.due),
+        "sections": list(found.sections),
+        "completed_at": _instant(found.completed_at),
+    }
+
+
+def action_items(incident: Incident, texts: Mapping[int, str]) -> list[ActionItemOfIncident]:
+    """Every action item, with its latest words."""
+    return [
+        {
+            "id": item.id,
+            "title": texts.get(item.said, "(erased)"),
+            "owner": item.owner,
+            "due": stamp(item.due),
+            "priority": item.priority,
+            "status": item.status,
+        }
+        for item in incident.items
+    ]
+
+
+def reported(told: ToldReport) -> ReviewReport:
+    """The report of an incident."""
+    return {
+        "incident": told.incident.id,
+        "seconds": dict(told.seconds),
+        "review": review(told.incident),
+        "action_items": action_items(told.incident, told.texts),
+        "markdown": told.markdown,
+    }
+
+
+def turn(found: Turn) -> OnCallNow:
+    """A rotation as of now."""
+    return {
+        "rotation": found.rotation.name,
+        "title": found.rotation.title,
+        "contact": found.now.contact,
+        "why": found.now.why,
+        "until": stamp(found.until),
+        "next": found.next,
+        "feed": found.feed,
+    }
+
+
+def _checklist(checklist: Checklist, incident: Incident) -> ChecklistOfIncident:
+    items = [
+        cast(
+            "ItemOfChecklist",
+            {
+                "id": item.id,
+                "text": item.text,
+                "required": item.required,
+                "state": incident.checked.get(item.id, "open"),
+            },
+        )
+        for item in checklist.items
+    ]
+    return {"name": checklist.name, "title": checklist.title, "phase": checklist.phase, "items": items}
 
 
 def timeline(told: ToldTimeline) -> Timeline:

@@ -25,8 +25,16 @@ _PROBLEMS = {
     503: "It could not be stored or read; come again after `Retry-After` seconds",
 }
 _PROBLEM_HEADERS = {401: ("WWW-Authenticate", "string"), 503: ("Retry-After", "integer")}
-_WHO = {"a source": "For monitoring systems.", "anybody": "For anybody."}
-_SECURITY: dict[str, list[Json]] = {"a source": [{"functionKey": []}], "anybody": []}
+_WHO = {
+    "a source": "For monitoring systems.",
+    "a signed link": "For whoever holds the signed link, which another call shows.",
+    "anybody": "For anybody.",
+}
+_SECURITY: dict[str, list[Json]] = {
+    "a source": [{"functionKey": []}],
+    "a signed link": [{"signedLink": []}],
+    "anybody": [],
+}
 
 
 @lru_cache(maxsize=1)
@@ -48,6 +56,7 @@ def document() -> ApiDescription:
             "schemas": schemas,
             "securitySchemes": {
                 "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+                "signedLink": {"type": "apiKey", "in": "query", "name": "signature"},
                 "entra": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
         },

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from functions import answers
 from functions.bodies import COMMANDS, DeclareBody, ListQuery
 
-Access = Literal["a source", "anybody", "Reader", "Responder", "Auditor", "Admin"]
-_INCIDENTS, _EXPORTS = "/api/v1/incidents", "/api/v1/plans/{plan}/exports"
+Access = Literal["a source", "a signed link", "anybody", "Reader", "Responder", "Auditor", "Admin"]
+_INCIDENTS, _PLAN = "/api/v1/incidents", "/api/v1/plans/{plan}"
+_EXPORTS = f"{_PLAN}/exports"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,12 @@ _REVISION = {
     "description": "`r1`, or the name of a provisional bundle; without it the last revision",
     "schema": {"type": "string"},
 }
+_KNOWN = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "the ETag that the caller has; 304 where it is the current one",
+    "schema": {"type": "string"},
+}
 OPERATIONS = (
     Operation(
         "receive_alert", "post", "/api/v1/plans/{plan}/alerts/{source}",
@@ -70,6 +77,11 @@ OPERATIONS = (
         "show_timeline", "get", f"{_INCIDENTS}/{{id}}/timeline", "The hash-chained events", "Reader",
         {200: answers.Timeline}, (401, 403, 404, 503),
     ),
+    Operation(
+        "show_review", "get", f"{_INCIDENTS}/{{id}}/review",
+        "The report of the incident, made from its timeline; Markdown alone where Accept asks for it",
+        "Reader", {200: answers.ReviewReport}, (401, 403, 404, 503),
+    ),
     *(
         Operation(
             command.replace("-", "_"), "post", f"{_INCIDENTS}/{{id}}/{command}", str(model.__doc__),
@@ -77,6 +89,24 @@ OPERATIONS = (
             parameters=(_IDEMPOTENCY,),
         )
         for command, model in COMMANDS.items()
+    ),
+    Operation(
+        "show_oncall", "get", f"{_PLAN}/oncall", "Who is on call now and next", "Reader",
+        {200: answers.OnCallList}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "show_oncall_feed", "get", f"{_PLAN}/oncall/{{feed}}",
+        "A rotation as a calendar, `<rotation>.ics`, for whoever holds the signed link", "a signed link",
+        {200: "text/calendar"}, (401, 404, 503),
+    ),
+    Operation(
+        "list_runbooks", "get", f"{_PLAN}/runbooks", "The plan's runbooks", "Reader",
+        {200: answers.RunbookList}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "show_runbook", "get", f"{_PLAN}/runbooks/{{name}}",
+        "One runbook; Markdown alone where Accept asks for it", "Reader",
+        {200: answers.RunbookWhole}, (401, 403, 404, 503), parameters=(_KNOWN,),
     ),
     Operation(
         "list_exports", "get", _EXPORTS, "The plan's bundles, oldest first", "Auditor",
@@ -101,7 +131,7 @@ OPERATIONS = (
         {200: answers.Readiness, 503: answers.Readiness},
     ),
     Operation(
-        "status", "get", "/api/v1/status", "Whether Tocsin itself is up", "anybody",
+        "show_status", "get", "/api/v1/status", "Whether Tocsin itself is up", "anybody",
         {200: answers.TocsinStatus, 503: answers.TocsinStatus},
     ),
     Operation(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import azure.functions as func
 
+from functions import clock
 from functions.replies import always_answering, json_reply
 from shared.app import app
 
@@ -23,6 +23,6 @@ def receive_alert(req: func.HttpRequest) -> func.HttpResponse:
         req.route_params["source"],
         {name.lower(): value for name, value in req.headers.items()},
         req.get_body(),
-        datetime.now(UTC),
+        clock.now(),
     )
     return json_reply({"incidents": [asdict(outcome) for outcome in outcomes]}, 202)

@@ -17,7 +17,7 @@ log = logging.getLogger("tocsin")
 
 RETRY_AFTER_SECONDS = 5
 PROBLEM = "application/problem+json"
-_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+NOT_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class NotSetUp(errors.TocsinError):
@@ -52,7 +52,7 @@ Handler = Callable[[func.HttpRequest], func.HttpResponse]
 def json_reply(value: object, status: int = 200, headers: dict[str, str] | None = None) -> func.HttpResponse:
     """``value`` as JSON, never cached."""
     body = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-    shown = {**_ALWAYS, **(headers or {})}
+    shown = {**NOT_KEPT, **(headers or {})}
     return func.HttpResponse(body, status_code=status, mimetype="application/json", headers=shown)
 
 
@@ -62,7 +62,7 @@ def problem(
     """A problem document; ``more`` are its own members."""
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     body = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-    shown = {**_ALWAYS, **(headers or {})}
+    shown = {**NOT_KEPT, **(headers or {})}
     return func.HttpResponse(body, status_code=status, mimetype=PROBLEM, headers=shown)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
 
 import azure.functions as func
 
+from functions import clock
 from functions.caller import caller
 from functions.replies import answering, json_reply
 from shared.app import app
@@ -31,7 +31,7 @@ def declare_incident(req: func.HttpRequest) -> func.HttpResponse:
     declaration = Declaration(
         body.plan, said(body.title), body.service, body.severity, body.description, nonce
     )
-    incident = app().respond_to_incident.declare(declaration, who, datetime.now(UTC))
+    incident = app().respond_to_incident.declare(declaration, who, clock.now())
     return json_reply(brief(incident), 201, {"Location": f"/api/v1/incidents/{incident.id}"})
 
 
@@ -49,7 +49,7 @@ def respond_to_incident(req: func.HttpRequest) -> func.HttpResponse:
         raise NotFound(f"there is no such command; there are {', '.join(COMMANDS)}")
     command = read_body(req, model).command()
     incident = app().respond_to_incident.respond(
-        req.route_params["id"], command, who, _idempotency_key(req), datetime.now(UTC)
+        req.route_params["id"], command, who, _idempotency_key(req), clock.now()
     )
     return json_reply(brief(incident))
 

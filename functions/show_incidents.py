@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import azure.functions as func
 
+from functions import clock
 from functions.caller import caller
-from functions.replies import answering, json_reply
+from functions.replies import NOT_KEPT, answering, json_reply
 from shared.app import app
 
 blueprint = func.Blueprint()
@@ -33,7 +34,21 @@ def show_incident(req: func.HttpRequest) -> func.HttpResponse:
     from functions.incident_views import whole
 
     who = caller(req, app().settings.authentication_on, "Reader")
-    return json_reply(whole(app().show_incidents.one(req.route_params["id"], who)))
+    return json_reply(whole(app().show_incidents.one(req.route_params["id"], who, clock.now())))
+
+
+@blueprint.function_name("show_review")
+@blueprint.route("api/v1/incidents/{id}/review", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answering
+def show_review(req: func.HttpRequest) -> func.HttpResponse:
+    """The report of the incident so far, made from its timeline; Markdown alone where Accept asks for it."""
+    from functions.incident_views import reported
+
+    who = caller(req, app().settings.authentication_on, "Reader")
+    report = app().show_incidents.report(req.route_params["id"], who)
+    if "text/markdown" in req.headers.get("accept", ""):
+        return func.HttpResponse(report.markdown, mimetype="text/markdown", headers=dict(NOT_KEPT))
+    return json_reply(reported(report))
 
 
 @blueprint.function_name("show_timeline")

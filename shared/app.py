@@ -5,27 +5,34 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shared.adapters.advance_queue import StorageAdvanceQueue
+    from shared.adapters.agenda_table import AgendaTable
+    from shared.adapters.current_plans import CurrentPlans
     from shared.adapters.export_blobs import ExportBlobs
     from shared.adapters.incident_tables import IncidentTables
     from shared.adapters.journal_table import JournalTable
     from shared.adapters.people_table import PeopleTable
     from shared.adapters.redacting import Redactor
     from shared.adapters.rules_table import RulesTable
-    from shared.ports import Secrets
+    from shared.domain.oncall import Rotation, Shift
+    from shared.ports import Secrets, Wording
     from shared.settings import Settings
     from shared.workflows.advance_incidents import AdvanceIncidents
     from shared.workflows.check_health import CheckHealth
+    from shared.workflows.keep_agenda import KeepAgenda
     from shared.workflows.receive_alert import ReceiveAlert
     from shared.workflows.respond_to_incident import RespondToIncident
     from shared.workflows.serve_exports import ServeExports
     from shared.workflows.show_incidents import ShowIncidents
+    from shared.workflows.show_oncall import ShowOnCall
+    from shared.workflows.show_runbooks import ShowRunbooks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,8 +44,11 @@ class App:
     settings: Settings
     receive_alert: ReceiveAlert
     advance_incidents: AdvanceIncidents
+    keep_agenda: KeepAgenda
     respond_to_incident: RespondToIncident
     show_incidents: ShowIncidents
+    show_oncall: ShowOnCall
+    show_runbooks: ShowRunbooks
     serve_exports: ServeExports
     check_health: CheckHealth
 
@@ -62,33 +72,67 @@ def app() -> App:
 
 def build(environment: Mapping[str, str], root: Path) -> App:
     """An app on the settings of ``environment``."""
-    from shared.adapters.channels.catalogue import known_channels
+    from shared.adapters.current_plans import CurrentPlans
     from shared.adapters.plan_files import PlanFiles
+    from shared.adapters.runbook_files import RunbookFiles
+    from shared.adapters.signed_links import KeyedLinks
     from shared.adapters.sources.catalogue import known_sources
+    from shared.adapters.templates import Templates
     from shared.settings import read_settings
-    from shared.workflows.advance_incidents import AdvanceIncidents
-    from shared.workflows.deliver import Deliver
     from shared.workflows.receive_alert import ReceiveAlert
     from shared.workflows.respond_to_incident import RespondToIncident
     from shared.workflows.serve_exports import ServeExports
     from shared.workflows.show_incidents import ShowIncidents
+    from shared.workflows.show_oncall import ShowOnCall
+    from shared.workflows.show_runbooks import ShowRunbooks
 
     settings = read_settings(environment, root)
     secrets = _secrets(settings)
     sources = known_sources()
-    plans = PlanFiles(settings.plans_dir, {name: source.signs for name, source in sources.items()})
     stores = _stores(settings, secrets)
+    files = PlanFiles(settings.plans_dir, {name: source.signs for name, source in sources.items()})
+    plans, wording = CurrentPlans(files, stores.agenda), Templates()
     store, rules, people, queue = stores.incidents, stores.rules, stores.people, stores.queue
-    deliver = Deliver(store, known_channels(), secrets, settings.public_url)
     return App(
         settings,
         ReceiveAlert(plans, sources, secrets, store, stores.journals, rules, queue),
-        AdvanceIncidents(store, plans, rules, queue, deliver),
+        *_on_time(settings, stores, plans, secrets, wording),
         RespondToIncident(store, plans, rules, people, queue),
-        ShowIncidents(store, plans, people),
+        ShowIncidents(store, plans, people, rules, wording),
+        ShowOnCall(plans, KeyedLinks(secrets, settings.people_key_secret), _feed),
+        ShowRunbooks(plans, RunbookFiles(settings.runbooks_dir)),
         ServeExports(plans, store, stores.exports, settings.code_version),
         _health(settings, stores, secrets),
     )
+
+
+def _on_time(
+    settings: Settings, stores: _Stores, plans: CurrentPlans, secrets: Secrets, wording: Wording
+) -> tuple[AdvanceIncidents, KeepAgenda]:
+    """What the timers run, which share the channels."""
+    from shared.adapters.calendars.fetch import CalendarFeeds
+    from shared.adapters.channels.catalogue import known_channels
+    from shared.workflows.advance_incidents import AdvanceIncidents
+    from shared.workflows.deliver import Deliver
+    from shared.workflows.keep_agenda import KeepAgenda
+    from shared.workflows.read_calendars import ReadCalendars
+
+    store, rules, queue, journals = stores.incidents, stores.rules, stores.queue, stores.journals
+    channels = known_channels()
+    deliver = Deliver(store, channels, secrets, settings.public_url, wording)
+    calendars = ReadCalendars(stores.agenda, CalendarFeeds(secrets), journals, plans.forget)
+    return (
+        AdvanceIncidents(store, plans, rules, queue, deliver),
+        KeepAgenda(
+            plans, store, rules, queue, journals, stores.agenda, calendars, channels, secrets, wording
+        ),
+    )
+
+
+def _feed(plan: str, rotation: Rotation, shifts: Sequence[Shift], now: datetime) -> bytes:
+    from shared.adapters.calendars.oncall_ics import feed
+
+    return feed(plan, rotation, shifts, now)
 
 
 @dataclass(frozen=True)
@@ -97,12 +141,14 @@ class _Stores:
     journals: JournalTable
     rules: RulesTable
     people: PeopleTable
+    agenda: AgendaTable
     queue: StorageAdvanceQueue
     exports: ExportBlobs
 
 
 def _stores(settings: Settings, secrets: Secrets) -> _Stores:
     from shared.adapters.advance_queue import StorageAdvanceQueue
+    from shared.adapters.agenda_table import AgendaTable
     from shared.adapters.deadline_index import DeadlineIndex
     from shared.adapters.export_blobs import ExportBlobs
     from shared.adapters.incident_tables import IncidentTables
@@ -123,6 +169,7 @@ def _stores(settings: Settings, secrets: Secrets) -> _Stores:
         journals,
         RulesTable(tables.get_table_client("Rules")),
         PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret),
+        AgendaTable(tables.get_table_client("Agenda")),
         StorageAdvanceQueue(clients.queue(QUEUE)),
         ExportBlobs(clients.blobs(), CONTAINER),
     )

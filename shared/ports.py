@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from shared.domain.agenda import AgendaState, Reading
 from shared.domain.alert import Alert
+from shared.domain.briefing import Briefing
 from shared.domain.change import Change
-from shared.domain.delivery import Delivery, Message
+from shared.domain.delivery import Delivery, Message, Words
 from shared.domain.incident import Head, Incident
 from shared.domain.intake import Slot
 from shared.domain.journal import Entry, Journal
+from shared.domain.oncall import Absence
+from shared.domain.plan import Calendar, Plan, Rules, SourceTrust
 from shared.domain.plan import Channel as ChannelSpec
-from shared.domain.plan import Plan, Rules, SourceTrust
+from shared.domain.runbook import Runbook
 from shared.domain.timeline import Event
 
 
@@ -71,6 +75,36 @@ class Channel(Protocol):
 
         Raises DeliveryFailed or SecretUnavailable. Finishes within 30 s whatever the provider does.
         """
+
+
+class Wording(Protocol):
+    """The words of plans: templates, filled in."""
+
+    def words(self, plan: Plan, name: str, briefing: Briefing) -> Words:
+        """The template of that name. Raises BadTemplate where it cannot be filled in."""
+
+    def named(self, plan: Plan, briefing: Briefing) -> Briefing:
+        """The briefing with ``channel_name`` and ``ticket_title`` as the plan's templates have them."""
+
+
+class Runbooks(Protocol):
+    """The runbooks of this deployment."""
+
+    def all(self, plan: str) -> Sequence[Runbook]:
+        """Every runbook of a plan, by name."""
+
+    def get(self, plan: str, name: str) -> Runbook:
+        """One runbook. Raises NotFound."""
+
+
+class SignedLinks(Protocol):
+    """Paths that open without signing in, to whoever holds the signature."""
+
+    def sign(self, path: str) -> str:
+        """The path's signature. Raises SecretUnavailable."""
+
+    def holds(self, path: str, signature: str) -> bool:
+        """Whether the signature is the path's. Raises SecretUnavailable."""
 
 
 class Plans(Protocol):
@@ -264,6 +298,34 @@ class Journals(Protocol):
 
     def append(self, before: Journal, tag: str | None, entry: Entry) -> None:
         """Store an entry. Raises Conflict where the journal has moved on."""
+
+
+class Agenda(Protocol):
+    """How far each plan's agenda is, and what its calendars said. May raise StoreUnavailable."""
+
+    def state(self, plan: str) -> tuple[AgendaState, str] | None:
+        """The state with its tag, or None where the agenda never began."""
+
+    def save(self, plan: str, state: AgendaState, tag: str | None) -> str:
+        """Store it and return the new tag. Raises Conflict where it has moved on; no tag: it must be new."""
+
+    def readings(self, plan: str) -> Mapping[str, Reading]:
+        """What each contact's calendar said, by contact."""
+
+    def keep_reading(self, plan: str, contact: str, reading: Reading) -> None:
+        """Store what a calendar said, whatever was there."""
+
+
+class Calendars(Protocol):
+    """Where absences are read."""
+
+    def absences(
+        self, calendar: Calendar, since: datetime, until: datetime, timezone: str
+    ) -> tuple[Absence, ...]:
+        """The absences that touch [since, until), in order. Raises CalendarUnreadable.
+
+        ``timezone`` is that of entries which name none.
+        """
 
 
 class AdvanceQueue(Protocol):

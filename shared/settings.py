@@ -33,6 +33,7 @@ SETTINGS = (
     Setting("KEY_VAULT_URI", "the vault that holds the secrets; without it they come from app settings"),
     Setting("AZURE_CLIENT_ID", "client id of the identity for the vault"),
     Setting("PLANS_DIR", "folder of the plans", default="plans"),
+    Setting("RUNBOOKS_DIR", "folder of the runbooks, one folder a plan", default="runbooks"),
     Setting("PUBLIC_URL", "address under which people reach Tocsin, for links", default=""),
     Setting("ESCALATION_SCHEDULE", "NCRONTAB of the sweep", default="0 * * * * *"),
     Setting("EXPORT_SCHEDULE", "NCRONTAB of the check for weeks to export", default="0 20 * * * *"),
@@ -65,6 +66,7 @@ class Settings:
     key_vault_uri: str | None
     client_id: str | None
     plans_dir: Path
+    runbooks_dir: Path
     public_url: str
     people_key_secret: str
     code_version: str
@@ -82,6 +84,8 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
     faults = [*_storage_faults(values), *_address_faults(values), *_form_faults(values)]
     if not plans_dir.is_dir():
         faults.append(Fault("PLANS_DIR", "names no folder"))
+    if not (root / str(values["RUNBOOKS_DIR"])).is_dir():
+        faults.append(Fault("RUNBOOKS_DIR", "names no folder"))
     if faults:
         raise InvalidInput("bad settings", faults)
     return Settings(
@@ -95,6 +99,7 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         values["KEY_VAULT_URI"],
         values["AZURE_CLIENT_ID"],
         plans_dir,
+        root / str(values["RUNBOOKS_DIR"]),
         str(values["PUBLIC_URL"] or ""),
         str(values["PEOPLE_KEY_SECRET"]),
         str(values["CODE_VERSION"]),

@@ -5,20 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.alert import Alert, fingerprint_of
-from shared.domain.plan import (
-    Channel,
-    Contact,
-    Directory,
-    Plan,
-    Reach,
-    Repeat,
-    Rules,
-    Service,
-    Severity,
-    SourceTrust,
-    Step,
-    Until,
-)
+from shared.domain.matrix import Repeat, Severity, Step, Until
+from shared.domain.plan import Channel, Contact, Directory, Plan, Reach, Rules, Service, SourceTrust
 
 NOON = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 """A Wednesday, in week 2026-W47."""
@@ -48,6 +36,7 @@ def an_alert(
     ended_at: datetime | None = None,
     labels: dict[str, str] | None = None,
     summary: str = "errors are high",
+    values: dict[str, float] | None = None,
 ) -> Alert:
     return Alert(
         source="generic",
@@ -61,6 +50,7 @@ def an_alert(
         severity=severity,
         summary=summary,
         labels=labels or {},
+        values=values or {},
     )
 
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email import message_from_bytes
@@ -47,9 +48,14 @@ class SmtpReceiver:
         tls: ssl.SSLContext | None = None,
         login: tuple[str, str] | None = None,
         port: int = 0,
+        heard: Callable[[Mail], None] | None = None,
     ) -> None:
-        """``starttls`` is offered; ``tls`` is spoken from the first byte; ``login`` is demanded."""
+        """``starttls`` is offered; ``tls`` is spoken from the first byte; ``login`` is demanded.
+
+        ``heard`` is called with each mail before its sender learns that it was taken.
+        """
         self.messages: list[Mail] = []
+        self._heard = heard
         self._login = login
         self._replies: dict[str, deque[str]] = {}
         self._controller = _Controller(
@@ -121,6 +127,8 @@ class SmtpReceiver:
             encrypted = session.ssl is not None or self._controller.ssl_context is not None
             mail = Mail(envelope.mail_from or "", envelope.rcpt_tos, content, session.auth_data, encrypted)
             self.messages.append(mail)
+            if self._heard is not None:
+                self._heard(mail)
         return refusal or "250 OK"
 
 

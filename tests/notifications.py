@@ -14,7 +14,7 @@ import pytest
 
 from shared.adapters.app_setting_secrets import AppSettingSecrets, setting_of
 from shared.adapters.channels.time_limit import Patience
-from shared.domain.delivery import Message
+from shared.domain.delivery import Message, Words
 from shared.domain.errors import DeliveryFailed, SecretUnavailable
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Channel, Secrets
@@ -47,6 +47,8 @@ _MESSAGE = Message(
     summary="p95 above 2 s",
     source_url="https://grafana.example.com/d/1?from=now-1h",
     incident_url="https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1",
+    runbook="high-latency",
+    runbook_url="https://tocsin.example.com/runbooks/high-latency",
 )
 
 
@@ -59,8 +61,18 @@ def a_hostile_message() -> Message:
     """Every text in it comes from somebody who wants to do harm."""
     return a_message(
         title=HOSTILE, summary=HOSTILE, reason=HOSTILE, severity=HOSTILE, service=HOSTILE,
-        source_url="javascript:alert(1)",
+        source_url="javascript:alert(1)", runbook=HOSTILE, runbook_url="data:text/html,x",
     )  # fmt: skip
+
+
+def in_words(body: str, subject: str = "", **different: Any) -> Message:  # noqa: ANN401  (fields of Message)
+    """An escalation in the plan's own words."""
+    return a_message(words=Words(body, subject), **different)
+
+
+def in_hostile_words() -> Message:
+    """A template that repeats what the alert says, and a drill with a hostile name."""
+    return replace(a_hostile_message(), words=Words(HOSTILE, HOSTILE), drill=HOSTILE)
 
 
 def a_channel(kind: str, *, url: str | None = None, secret: str | None = None, **options: str) -> ChannelSpec:

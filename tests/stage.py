@@ -18,6 +18,7 @@ from shared.adapters.names import QUEUE
 from shared.adapters.people_table import PeopleTable
 from shared.adapters.rules_table import RulesTable
 from shared.adapters.storage_clients import StorageClients
+from shared.adapters.templates import Templates
 from shared.domain.alert import Alert
 from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed, NotFound
@@ -118,7 +119,7 @@ class Stage:
         self.source = HandedOver()
         self.rules(some_rules())
         self.directory(self.plans.plan.directory)
-        deliver = Deliver(self.store, {"log": Megaphone(self.sent)}, secrets, "")
+        deliver = Deliver(self.store, {"log": Megaphone(self.sent)}, secrets, "", Templates())
         self.receive = ReceiveAlert(
             self.plans, {"generic": self.source}, secrets, self.store, self.journals, self.archive, self.queue
         )
@@ -159,6 +160,11 @@ class Stage:
         if deliver:
             self.advance(outcome.id)
         return outcome.id
+
+    def pending(self) -> list[str]:
+        """What is not declared yet; the rest is found by the answers."""
+        found = {due.subject for due in self.index.due(NOON.replace(year=2100))}
+        return sorted(each for each in found if self.incident(each).status == "pending")
 
     def advance(self, incident: str | None, at: datetime = NOON) -> None:
         assert incident is not None

@@ -47,8 +47,9 @@ class Story:
         service: str = "api",
         source: str | None = "generic",
         name: str = "HighErrorRate",
+        drill: str | None = None,
     ) -> Story:
-        """By the alerts of a source, or by hand where ``source`` is None."""
+        """By the alerts of a source, or by hand where ``source`` is None; or as a drill."""
         data = {
             "plan": "acme",
             "source": source,
@@ -58,9 +59,27 @@ class Story:
             "rules": "a" * 64,
             "group": "b" * 64,
             "rule": "default",
+            "declaration": None,
+            "drill": drill,
         }
-        actor = f"source:{source}" if source else ANNA
+        actor = "tocsin" if drill else f"source:{source}" if source else ANNA
         return self.tell("opened", at, data | _dues(respond_due, resolve_due), actor, began)
+
+    def pending(self, at: datetime) -> Story:
+        """An alert that a rule asks to wait for."""
+        data = {
+            "plan": "acme",
+            "source": "generic",
+            "name": "HighErrorRate",
+            "service": "api",
+            "severity": "P1",
+            "rules": "a" * 64,
+            "group": "b" * 64,
+            "rule": "default",
+            "declaration": "sustained",
+            "declare_due": stamp(at + timedelta(minutes=5)),
+        }
+        return self.tell("pending", at, data, "source:generic")
 
     def reopened(
         self,
@@ -85,6 +104,18 @@ class Story:
         """To a louder severity."""
         data = {"from": "P2", "to": to, "rule": "default"} | _dues(respond_due, resolve_due)
         return self.tell("severity-raised", at, data, "source:generic")
+
+    def severity_changed(
+        self,
+        at: datetime,
+        to: str,
+        *,
+        respond_due: datetime | None = None,
+        resolve_due: datetime | None = None,
+    ) -> Story:
+        """By a person, to any other severity."""
+        data = {"from": "P1", "to": to, "text_sha256": None} | _dues(respond_due, resolve_due)
+        return self.tell("severity-changed", at, data, ANNA)
 
     def acknowledged(self, at: datetime, by: str = ANNA) -> Story:
         """By a person, or by an actor that is none."""
@@ -117,6 +148,40 @@ class Story:
         entries = [_alert(at, disposition, count) for disposition, count in counts.items()]
         journal = self.subject.startswith("JRN-")
         return self.tell("dispositions" if journal else "alerts", at, {"alerts": entries}, "source:generic")
+
+    def update_lapsed(self, due: datetime, audience: str = "internal", missed: int = 1) -> Story:
+        """Nobody gave the status update that was due."""
+        data = {"audience": audience, "due": stamp(due), "late_seconds": 0, "missed": missed}
+        return self.tell("update-lapsed", due, data)
+
+    def status_updated(self, at: datetime, *audiences: str) -> Story:
+        """A status update, for each of these audiences."""
+        due = {audience: stamp(at + timedelta(minutes=30)) for audience in audiences}
+        data = {
+            "status": "identified",
+            "audiences": list(audiences),
+            "next_due": due,
+            "text_sha256": "c" * 64,
+        }
+        return self.tell("status-updated", at, data, ANNA)
+
+    def checked(self, at: datetime, state: str = "ticked", item: str = "logs") -> Story:
+        """An item of the initial checklist."""
+        data = {"item": item, "phase": "initial", "state": state, "text_sha256": None}
+        return self.tell("checked", at, data, ANNA)
+
+    def review_required(self, at: datetime, due: datetime) -> Story:
+        """Usually when it was resolved."""
+        return self.tell("review-required", at, {"due": stamp(due)})
+
+    def review_completed(self, at: datetime) -> Story:
+        """By a person, in time or not."""
+        return self.tell("review-completed", at, {"due": stamp(at), "in_time": True}, ANNA)
+
+    def item(self, at: datetime, status: str, due: datetime, id: str = "A1") -> Story:
+        """An action item, new or changed."""
+        data = {"item": id, "owner": "oncall", "due": stamp(due), "priority": "high", "status": status}
+        return self.tell("action-item", at, data | {"text_sha256": None}, ANNA)
 
     def delivered(self, at: datetime) -> Story:
         """Accepted by its provider."""

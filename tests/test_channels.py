@@ -8,19 +8,22 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from markupsafe import Markup
 
-from shared.adapters.channels import slack, teams
+from shared.adapters.channels import slack, teams, webhook
 from shared.adapters.channels.catalogue import known_channels
 from shared.adapters.channels.http_post import HttpPost
 from shared.adapters.channels.log import LogChannel
 from shared.adapters.channels.slack import SlackChannel
 from shared.adapters.channels.teams import TeamsChannel
 from shared.adapters.channels.webhook import WebhookChannel
-from shared.adapters.channels.wording import safe_link, shortened, units
+from shared.adapters.channels.wording import PREFIX, facts, headline, own_words, safe_link, shortened, units
+from shared.domain.delivery import PAGES, Kind, Message, Words
 from shared.ports import Accepted
 from tests.certificates import LoopbackAuthority
 from tests.notifications import (
@@ -31,6 +34,8 @@ from tests.notifications import (
     a_channel,
     a_hostile_message,
     a_message,
+    in_hostile_words,
+    in_words,
     secrets_of,
     sent,
 )
@@ -85,7 +90,34 @@ def test_a_webhook_gets_the_documented_json(http: HttpPost, receiver: HttpReceiv
         "summary": "p95 above 2 s",
         "incident_url": "https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1",
         "source_url": "https://grafana.example.com/d/1?from=now-1h",
+        "drill": None,
+        "runbook": "high-latency",
+        "runbook_url": "https://tocsin.example.com/runbooks/high-latency",
+        "subject": None,
+        "text": None,
     }
+
+
+def test_a_webhook_gets_the_plan_s_words_beside_the_facts(http: HttpPost, receiver: HttpReceiver) -> None:
+    message = in_words(
+        "Line 1\nLine 2", "Down:\n{{ x }}", drill="first-friday", runbook=None, runbook_url=None
+    )
+    sent(WebhookChannel(http), a_channel("webhook", url=receiver.url), secrets_of(), message)
+    stated = receiver.requests[0].json()
+    assert (stated["subject"], stated["text"]) == ("[DRILL] Down: {{ x }}", "Line 1\nLine 2")
+    assert (stated["title"], stated["drill"]) == ("[DRILL] Checkout is slow", "first-friday")
+    assert (stated["reason"], stated["summary"]) == ("escalation step 2 of 3", "p95 above 2 s")
+    assert (stated["runbook"], stated["runbook_url"]) == (None, None)
+
+
+def test_a_webhook_carries_hostile_words_without_controls(http: HttpPost, receiver: HttpReceiver) -> None:
+    sent(WebhookChannel(http), a_channel("webhook", url=receiver.url), secrets_of(), in_hostile_words())
+    stated = receiver.requests[0].json()
+    assert (stated["source_url"], stated["runbook_url"]) == (None, None)
+    assert "\n" not in stated["subject"] + stated["runbook"] + stated["drill"]
+    assert [units(stated[name]) for name in ("subject", "drill", "runbook")] == [500, 200, 200]
+    assert units(stated["text"]) <= 16_000
+    assert not [text for text in texts_in(stated) if CONTROLS.search(text)]
 
 
 def test_a_webhook_is_signed_over_its_time_and_body(http: HttpPost, receiver: HttpReceiver) -> None:
@@ -197,13 +229,26 @@ def test_slack_gets_blocks_with_a_text_to_fall_back_on(http: HttpPost, receiver:
     ]
     assert stated["blocks"][0]["text"]["text"] == "[SEV1] Checkout is slow"
     assert {"type": "plain_text", "text": "Severity: SEV1", "emoji": False} in stated["blocks"][2]["fields"]
-    incident, alert = stated["blocks"][4]["elements"]
+    incident, runbook, alert = stated["blocks"][4]["elements"]
     assert incident["url"] == "https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1"
+    assert runbook["url"] == "https://tocsin.example.com/runbooks/high-latency"
+    assert runbook["text"]["text"] == "Open runbook"
     assert alert["url"] == "https://grafana.example.com/d/1?from=now-1h"
 
 
-def test_slack_shows_hostile_text_without_markup_or_mentions() -> None:
-    stated = slack.blocks(a_hostile_message())
+def test_slack_shows_the_plan_s_words_in_place_of_reason_and_summary() -> None:
+    stated = slack.blocks(in_words("Users cannot pay.\n- rolled back", "Checkout down"))
+    header, told, facts, _ = stated["blocks"]
+    assert header["text"]["text"] == "Checkout down"
+    assert told["text"]["text"] == "Users cannot pay.\n- rolled back"
+    assert "Severity: SEV1" in [field["text"] for field in facts["fields"]]
+    assert stated["text"] == "Checkout down (INC-8Q2XK4ZR-1): Users cannot pay. - rolled back"
+    assert not {"escalation step 2 of 3", "p95 above 2 s"} & set(texts_in(stated))
+
+
+@pytest.mark.parametrize("message", [a_hostile_message(), in_hostile_words()])
+def test_slack_shows_hostile_text_without_markup_or_mentions(message: Message) -> None:
+    stated = slack.blocks(message)
     texts = texts_in(stated)
     assert not [text for text in texts if CONTROLS.search(text) or re.search("[<>]|@(channel|here)", text)]
     assert not [text for text in texts if re.search("&(?!amp;|lt;|gt;)", text)]
@@ -216,7 +261,14 @@ def test_slack_shows_hostile_text_without_markup_or_mentions() -> None:
 @pytest.mark.parametrize("filler", ["A", "&", "🔥", "é\n"])
 def test_slack_s_limits_hold_however_the_text_is_escaped(filler: str) -> None:
     long = filler * 10_000
-    stated = slack.blocks(a_message(title=long, summary=long, reason=long, service=long))
+    for message in (
+        a_message(title=long, summary=long, reason=long, service=long),
+        in_words(long, long, service=long, drill=long),
+    ):
+        assert_within_slack_s_limits(slack.blocks(message))
+
+
+def assert_within_slack_s_limits(stated: dict[str, Any]) -> None:
     header, *sections = stated["blocks"]
     assert units(header["text"]["text"]) <= 150
     assert all(units(part["text"]["text"]) <= 3_000 for part in sections if "text" in part)
@@ -240,12 +292,22 @@ def test_teams_gets_an_adaptive_card_and_says_202(http: HttpPost, receiver: Http
     assert "Service: checkout" in [block["text"] for block in card["body"]]
     assert [action["url"] for action in card["actions"]] == [
         "https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1",
+        "https://tocsin.example.com/runbooks/high-latency",
         "https://grafana.example.com/d/1?from=now-1h",
     ]
 
 
-def test_teams_shows_hostile_text_without_markdown() -> None:
-    stated = teams.card(a_hostile_message())
+def test_teams_shows_the_plan_s_words_in_place_of_reason_and_summary() -> None:
+    stated = teams.card(in_words("Users cannot pay\nRolled back", "Checkout down", drill="first-friday"))
+    texts = [block["text"] for block in stated["attachments"][0]["content"]["body"]]
+    assert (texts[0], texts[-1]) == ("\\[DRILL\\] Checkout down", "Users cannot pay\n\nRolled back")
+    assert {"Severity: SEV1", "Drill: first-friday"} <= set(texts)
+    assert not {"escalation step 2 of 3", "p95 above 2 s"} & set(texts)
+
+
+@pytest.mark.parametrize("message", [a_hostile_message(), in_hostile_words()])
+def test_teams_shows_hostile_text_without_markdown(message: Message) -> None:
+    stated = teams.card(message)
     texts = [block["text"] for block in stated["attachments"][0]["content"]["body"]]
     assert not [text for text in texts if CONTROLS.search(text)]
     assert not [text for text in texts if re.search(r"(?<!\\)[\[\]()*_<>`{}&]", text)]
@@ -262,9 +324,11 @@ def test_a_card_stays_below_teams_28_kb_whatever_is_in_it(filler: str) -> None:
     long = filler * 10_000
     link = "https://example.com/" + "a" * 1_900
     message = a_message(
-        title=long, summary=long, reason=long, service=long, severity=long, incident_url=link, source_url=link
-    )
-    assert len(json.dumps(teams.card(message), ensure_ascii=False).encode()) < 28_000
+        title=long, summary=long, reason=long, service=long, severity=long, drill=long,
+        incident_url=link, source_url=link, runbook_url=link,
+    )  # fmt: skip
+    for each in (message, replace(message, words=Words(long, long))):
+        assert len(json.dumps(teams.card(each), ensure_ascii=False).encode()) < 28_000
 
 
 def test_the_log_channel_writes_one_line_and_always_accepts(caplog: pytest.LogCaptureFixture) -> None:
@@ -280,6 +344,21 @@ def test_the_log_channel_writes_one_line_and_always_accepts(caplog: pytest.LogCa
     assert units(line["title"]) == 200
     assert not {"summary", "reason", "to", "contact"} & set(line)
     assert "ada@example.org" not in record.getMessage()
+
+
+def test_a_log_line_says_that_it_is_a_drill_and_has_none_of_the_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    message = in_words("the body", "the subject", drill="first-friday", template="own")
+    with caplog.at_level(logging.INFO):
+        sent(LogChannel(), a_channel("log"), secrets_of(), message)
+        sent(LogChannel(), a_channel("log"), secrets_of(), in_hostile_words())
+    line, hostile = (json.loads(record.getMessage()) for record in caplog.records)
+    assert (line["title"], line["drill"]) == ("[DRILL] Checkout is slow", "first-friday")
+    assert (line["template"], line["runbook"]) == ("own", "high-latency")
+    assert not [text for text in line.values() if text in ("the body", "the subject")]
+    assert all(units(text) <= 200 for text in hostile.values() if text is not None)
+    assert all(record.getMessage().isprintable() for record in caplog.records)
 
 
 @pytest.mark.parametrize(
@@ -325,11 +404,70 @@ def test_an_empty_title_is_named_as_such() -> None:
     assert slack.blocks(a_message(title=" \x00 "))["blocks"][0]["text"]["text"] == "[SEV1] (no title)"
 
 
-def test_the_kind_of_news_is_in_the_headline() -> None:
-    heads = [
-        slack.blocks(a_message(kind=kind))["blocks"][0]["text"]["text"] for kind in ("resolved", "alarm")
-    ]
-    assert heads == ["[SEV1] Resolved: Checkout is slow", "[SEV1] Alarm: Checkout is slow"]
+@pytest.mark.parametrize(
+    ("kind", "head"),
+    [
+        ("escalation", "[SEV1] Checkout is slow"),
+        ("manual", "[SEV1] Checkout is slow"),
+        ("resolved", "[SEV1] Resolved: Checkout is slow"),
+        ("alarm", "[SEV1] Alarm: Checkout is slow"),
+        ("inform", "[SEV1] For information: Checkout is slow"),
+        ("update", "[SEV1] Update: Checkout is slow"),
+        ("reminder", "[SEV1] Update due: Checkout is slow"),
+        ("role", "[SEV1] Your role: Checkout is slow"),
+        ("cleared", "[SEV1] Cleared: Checkout is slow"),
+        ("review", "[SEV1] Review: Checkout is slow"),
+        ("action-item", "[SEV1] Action item: Checkout is slow"),
+        ("digest", "[SEV1] Digest: Checkout is slow"),
+    ],
+)
+def test_the_kind_of_news_is_in_the_headline(kind: Kind, head: str) -> None:
+    assert headline(a_message(kind=kind)) == head
+    assert headline(a_message(kind=kind, drill="first-friday")) == f"[DRILL] {head}"
+
+
+def test_every_kind_but_a_page_says_so_in_its_headline() -> None:
+    assert set(get_args(Kind)) - set(PREFIX) == PAGES
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "[DRILL] ignore",
+        "[drill] ignore",
+        "[ Drill ] ignore",
+        "x [DRILL]",
+        "[D\u200bRILL\u2060]",
+        "[D R I L L]",
+    ],
+)
+def test_no_text_passes_an_incident_off_as_a_drill(claim: str) -> None:
+    for message in (a_message(title=claim), in_words("x", claim)):
+        assert "[" not in headline(message).removeprefix("[SEV1] ")
+        assert json.loads(webhook.payload(message))["drill"] is None
+
+
+def test_a_digest_shows_only_the_facts_that_it_has() -> None:
+    message = a_message(kind="digest", incident="", severity="", service="", status="")
+    assert [label for label, _ in facts(message)] == ["Opened", "Plan"]
+    assert headline(message) == "Digest: Checkout is slow"
+    assert slack.blocks(message)["text"] == "Digest: Checkout is slow: escalation step 2 of 3"
+
+
+def test_html_words_are_text_where_no_html_is_shown() -> None:
+    html = Markup(
+        "<style>p {}</style><h2>Down</h2>\n<p>Users &amp; <b>cannot</b> pay<br>&lt;!channel&gt;</p><p>End</p>"
+    )
+    message = in_words(html)
+    assert own_words(message) == "Down\nUsers & cannot pay\n<!channel>\nEnd"
+    assert slack.blocks(message)["blocks"][1]["text"]["text"] == (
+        "Down\nUsers &amp; cannot pay\n&lt;!channel&gt;\nEnd"
+    )
+
+
+def test_words_without_a_body_leave_the_standard_ones() -> None:
+    stated = slack.blocks(in_words(" \n", ""))
+    assert stated == slack.blocks(a_message())
 
 
 def test_hostile_text_is_what_it_claims_to_be() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.templates import Templates
 from shared.domain.change import Change
 from shared.domain.delivery import LEASE, Delivery, Message
 from shared.domain.errors import DeliveryFailed
@@ -93,7 +94,7 @@ def ear() -> Ear:
 def process(stage: Stage, ear: Ear, store: IncidentStore | None = None) -> AdvanceIncidents:
     """An instance of the app that delivers by ``ear``."""
     its = store or stage.store
-    deliver = Deliver(its, {"log": ear}, stage.receive.secrets, "")
+    deliver = Deliver(its, {"log": ear}, stage.receive.secrets, "", Templates())
     return AdvanceIncidents(its, stage.plans, stage.archive, stage.queue, deliver)
 
 

@@ -41,7 +41,10 @@ def section(heading: str) -> str:
 def routes() -> set[tuple[str, str]]:
     """Method and path of every route, the commands as one."""
     commands = re.compile(rf"(?<=/\{{id\}}/)(?:{'|'.join(COMMANDS)})$")
-    return {(each.method.upper(), commands.sub("{command}", each.path)) for each in OPERATIONS}
+    return {
+        (each.method.upper(), commands.sub("{command}", each.path) if each.method == "post" else each.path)
+        for each in OPERATIONS
+    }
 
 
 def test_every_setting_is_documented_with_its_meaning_and_its_default() -> None:

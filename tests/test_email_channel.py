@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from html import unescape
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 
 from shared.adapters.channels.email import EmailChannel
 from shared.adapters.channels.time_limit import USUAL, Patience
+from shared.adapters.templates import Templates, trials
+from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed
+from shared.domain.plan import Template
 from shared.ports import Accepted
 from tests.certificates import LoopbackAuthority
 from tests.mail_receivers import LineReceiver, SmtpReceiver
@@ -25,8 +29,11 @@ from tests.notifications import (
     SHORT_READS,
     a_channel,
     a_hostile_message,
+    a_message,
     assert_no_sender_is_left,
     failure_of,
+    in_hostile_words,
+    in_words,
     secrets_of,
     sent,
 )
@@ -90,6 +97,65 @@ def test_a_hostile_mail_has_no_header_and_no_element_of_the_attacker_s() -> None
     assert "<script>alert(1)</script>" in unescape(html)
     assert re.findall(r'href="([^"]*)"', html) == ["https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1"]
     assert max(len(line) for line in mail.content.split(b"\r\n")) <= 998
+
+
+def mailed(message: Message) -> tuple[str, str, str]:
+    """Subject, plain part and HTML part as a mail server gets them."""
+    with SmtpReceiver() as receiver:
+        spec = a_channel("email", secret="smtp", **MAIL)
+        sent(EmailChannel(), spec, secrets_of(smtp=receiver.url("off")), message, to="ada@example.org")
+        (mail,) = receiver.messages
+    assert mail.recipients == ["ada@example.org"]
+    assert set(mail.message.keys()) <= {
+        "Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
+    }  # fmt: skip
+    plain, html = (part.get_content() for part in mail.message.iter_parts())
+    return str(mail.message["Subject"]), plain.replace("\r\n", "\n"), html
+
+
+def test_a_mail_in_the_plan_s_words_has_them_first_and_the_facts_after() -> None:
+    subject, plain, html = mailed(
+        in_words("Dear all,\n\nwe are <down>.", "Incident - Checkout - Investigating")
+    )
+    assert subject == "Incident - Checkout - Investigating"
+    assert plain.startswith(
+        "Incident - Checkout - Investigating\n\nDear all,\n\nwe are <down>.\n\nIncident: INC"
+    )
+    assert "Open runbook: https://tocsin.example.com/runbooks/high-latency" in plain
+    assert "we are &lt;down&gt;." in html
+    assert "<th align=left>Severity</th><td>SEV1</td>" in html
+    assert not [text for text in ("escalation step 2 of 3", "p95 above 2 s") if text in plain + html]
+
+
+def test_a_mail_of_a_drill_says_so_everywhere() -> None:
+    subject, plain, html = mailed(in_words("x", "Checkout", drill="first-friday"))
+    assert subject == "[DRILL] Checkout"
+    assert plain.startswith("[DRILL] Checkout\n")
+    assert "<h2>[DRILL] Checkout</h2>" in html
+    assert mailed(a_message(drill="x"))[0] == "[DRILL] [SEV1] Checkout is slow (INC-8Q2XK4ZR-1)"
+
+
+def test_a_mail_s_own_html_stands_as_the_template_made_it_and_as_text_beside() -> None:
+    body = Template("<p>Status of <b>{{ title }}</b></p><p>See {{ links['x'] }}</p>", "Update")
+    words = Templates().html(body, replace(next(trials()), title="<script>alert(1)</script>"))
+    _, plain, html = mailed(a_message(words=words))
+    assert "<div><p>Status of <b>&lt;script&gt;alert(1)&lt;/script&gt;</b></p>" in html
+    assert "<script" not in html
+    assert "Status of <script>alert(1)</script>\nSee -\n" in plain
+
+
+def test_a_plain_body_is_never_taken_for_html() -> None:
+    _, _, html = mailed(in_words("<img src=x onerror=alert(1)>"))
+    assert "<img" not in html
+
+
+def test_hostile_words_have_no_header_and_no_element_of_the_attacker_s() -> None:
+    subject, plain, html = mailed(in_hostile_words())
+    assert not CONTROLS.search(plain + subject)
+    assert len(subject) <= 200
+    assert "<script" not in html
+    assert "<script>alert(1)</script>" in unescape(html)
+    assert re.findall(r'href="([^"]*)"', html) == ["https://tocsin.example.com/incidents/INC-8Q2XK4ZR-1"]
 
 
 def test_a_mail_goes_out_encrypted_and_logged_in(tmp_path: Path) -> None:

@@ -241,6 +241,35 @@ def test_an_incident_left_open_is_carried_into_a_week_in_which_nothing_was_recor
         assert exports.read(bundle.blob("incidents.csv")).count(b"INC-") == 1
 
 
+def test_action_items_and_reviews_to_come_are_carried_into_weeks_in_which_nothing_was_recorded() -> None:
+    items = Story("INC-00000001-1").opened(NOON).resolved(NOON).item(NOON, "open", LATER)
+    review = Story("INC-00000002-1").opened(NOON).resolved(NOON).review_required(NOON, SUNDAY)
+    drill = Story("INC-00000003-1").opened(NOON, drill="db-down")
+    over = Story("INC-00000004-1").opened(NOON).resolved(NOON)
+    exports, stories = MemoryExports(), (items, review, drill, over)
+    timelines = MemoryTimelines().keep("acme", *(story.events for story in stories))
+    compiled(exports, timelines)
+    for week, decided in (("2026-W48", 1), ("2026-W49", 0)):
+        bundle = compiled(exports, timelines, week, SUNDAY + timedelta(days=21)).bundle
+        assert set(read_manifest(bundle, exports)["timelines"]) == {story.subject for story in stories[:3]}
+        assert kpi_of(exports, bundle, "backlog_opening")["value"] == 0
+        assert kpi_of(exports, bundle, "action_items_open")["value"] == 1
+        assert kpi_of(exports, bundle, "review_completion")["denominator"] == decided
+        assert kpi_of(exports, bundle, "reviews_overdue")["value"] == 1
+
+
+def test_a_week_whose_predecessor_had_no_file_of_drills_is_compiled() -> None:
+    exports = MemoryExports()
+    bundle = compiled(exports).bundle
+    del exports.blobs[bundle.blob("drills.csv")]
+    listed = read_manifest(bundle, exports)
+    listed["files"] = [file for file in listed["files"] if file["name"] != "drills.csv"]
+    exports.blobs[bundle.blob("manifest.json")] = json.dumps(listed).encode()
+    assert (
+        kpi_of(exports, compiled(exports, week="2026-W48", now=LATER).bundle, "backlog_opening")["value"] == 1
+    )
+
+
 def test_progress_is_told_after_each_subject() -> None:
     told: list[tuple[int, int]] = []
     compile_week(PLAN, WEEK, two_incidents(), MemoryExports(), "1.0", SUNDAY, lambda *done: told.append(done))
@@ -326,7 +355,7 @@ def test_two_compilers_of_the_same_week_make_one_bundle(writes: int) -> None:
     assert racing.blobs == alone.blobs
 
 
-@pytest.mark.parametrize("writes", range(5))
+@pytest.mark.parametrize("writes", range(6))
 def test_the_loser_of_a_race_finds_the_winners_bundle_if_it_has_the_same_content(writes: int) -> None:
     racing = Racing(writes_left=writes, code="2.0")
     answer = compiled(racing)
@@ -334,7 +363,7 @@ def test_the_loser_of_a_race_finds_the_winners_bundle_if_it_has_the_same_content
     assert list_bundles("acme", racing) == [answer.bundle]
 
 
-@pytest.mark.parametrize("writes", [5, 6], ids=["after bundle.zip", "after manifest.json"])
+@pytest.mark.parametrize("writes", [6, 7], ids=["after bundle.zip", "after manifest.json"])
 def test_other_code_does_not_wait_for_a_bundle_that_may_never_be_completed(writes: int) -> None:
     racing = Racing(writes_left=writes, code="2.0")
     compiled(racing)

@@ -22,6 +22,11 @@ EXPECTED_HTTP = {
     "list_incidents": ("GET", "api/v1/incidents", OPEN),
     "show_incident": ("GET", "api/v1/incidents/{id}", OPEN),
     "show_timeline": ("GET", "api/v1/incidents/{id}/timeline", OPEN),
+    "show_review": ("GET", "api/v1/incidents/{id}/review", OPEN),
+    "show_oncall": ("GET", "api/v1/plans/{plan}/oncall", OPEN),
+    "show_oncall_feed": ("GET", "api/v1/plans/{plan}/oncall/{feed}", OPEN),
+    "list_runbooks": ("GET", "api/v1/plans/{plan}/runbooks", OPEN),
+    "show_runbook": ("GET", "api/v1/plans/{plan}/runbooks/{name}", OPEN),
     "list_exports": ("GET", "api/v1/plans/{plan}/exports", OPEN),
     "compile_export": ("POST", "api/v1/plans/{plan}/exports/{week}", OPEN),
     "show_export": ("GET", "api/v1/plans/{plan}/exports/{week}", OPEN),
@@ -33,6 +38,7 @@ EXPECTED_HTTP = {
 }
 EXPECTED_OTHERS = {
     "sweep": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
+    "keep_agenda": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
     "export_weeks": {"type": "timerTrigger", "schedule": "%EXPORT_SCHEDULE%"},
     "advance": {"type": "queueTrigger", "queueName": "advance", "connection": "TOCSIN_STORAGE"},
 }

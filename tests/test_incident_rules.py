@@ -11,18 +11,39 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.domain import escalation
+from shared.domain.cadence import PostUpdate
 from shared.domain.change import Change
+from shared.domain.checklist import Tick
 from shared.domain.classification import classify
+from shared.domain.deadlines import deadline
 from shared.domain.delivery import Attempt, Delivery
-from shared.domain.errors import Refused
-from shared.domain.incident import Head, Incident, deadline
+from shared.domain.errors import InvalidInput, NotFound, Refused
+from shared.domain.hours import BusinessHours, BusinessTime
+from shared.domain.incident import Head, Incident
 from shared.domain.intake import MOST_IN_ONE_CHANGE, Slot, receive
-from shared.domain.plan import Directory, Rules
+from shared.domain.matrix import Inform, Step, Updates
+from shared.domain.oncall import Layer, Restriction, Rotation
+from shared.domain.plan import (
+    ActionItemRule,
+    Checklist,
+    ClosingCode,
+    Declaration,
+    Directory,
+    Item,
+    Match,
+    ReviewRule,
+    Role,
+    Rules,
+)
 from shared.domain.response import Acknowledge, Command, Escalate, Note, Reopen, Resolve, respond
+from shared.domain.review import ChangeItem, WriteReview
+from shared.domain.roles import HandOver
+from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Event, Text, first_break, parse_stamp, stamp
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, some_rules
 
 PARTITION = "ABCDEFGH"
+BEGINS_ANEW = ("reopened", "severity-raised", "severity-changed", "acknowledgement-expired")
 jumps = st.sampled_from([0, 0, 1, 59, 60, 61, 299, 300, 600, 899, 900, 901, 3600, 86_400, 700_000])
 identities = st.sampled_from(["a", "b", "c"])
 
@@ -38,8 +59,9 @@ class AnIncident(RuleBasedStateMachine):
         respond=st.sampled_from([None, minutes(5)]),
         reopen=st.sampled_from([minutes(0), minutes(30)]),
         auto=st.booleans(),
+        rich=st.booleans(),
     )
-    def begin(self, until, repeats, expires, timezone, respond, reopen, auto) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def begin(self, until, repeats, expires, timezone, respond, reopen, auto, rich) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
         quiet = a_severity(
             "P2", steps=((minutes(5), ("oncall",)),), respond_within=respond, resolve_within=None
         )
@@ -54,7 +76,13 @@ class AnIncident(RuleBasedStateMachine):
         self.ruling: Rules = some_rules(
             loud, quiet, reopen_within=reopen, auto_resolve=auto, timezone=timezone
         )
-        self.directory = a_directory(oncall=("one", "two"), lead=("one",), manager=("one",))
+        if rich:
+            self.ruling = _enriched(self.ruling)
+        known = a_directory(oncall=("one", "two"), lead=("one",), manager=("one",))
+        week = Layer(("oncall", "lead"), "2026-01-05T09:00", minutes(7 * 1440))
+        sre = Rotation("sre", layers=(replace(week, only=Restriction((0, 1, 2, 3, 4))),))
+        rotations = {"sre": sre, "vacant": Rotation("vacant")}
+        self.directory = replace(known, rotations=rotations)
         self.now: datetime = NOON
         self.head: Head | None = None
         self.incidents: list[Incident] = []
@@ -109,6 +137,7 @@ class AnIncident(RuleBasedStateMachine):
                     firing=firing,
                     severity=severity,
                     group="g",
+                    labels={"slow": "yes"} if identity == "c" else {},
                     at=NOON + minutes(20 * occurrence),
                 ),
                 self.ruling,
@@ -126,7 +155,7 @@ class AnIncident(RuleBasedStateMachine):
             if received.change is not None:
                 counted = received.change.after.id
                 self.firings += sum(
-                    entry.signal.alert.firing and entry.action in ("opened", "updated")
+                    entry.signal.alert.firing and entry.action in ("opened", "updated", "pending")
                     for entry in received.dispositions
                     if entry.incident == counted
                 )
@@ -142,6 +171,16 @@ class AnIncident(RuleBasedStateMachine):
                 Escalate("lead", Text("help", "01")),
                 Resolve(Text("fixed", "02"), "fixed"),
                 Reopen(),
+                PostUpdate("identified", Text("it is the disk", "03")),
+                PostUpdate("monitoring", Text("it is mended", "04"), "external"),
+                HandOver("commander", "lead"),
+                SetSeverity("P1"),
+                SetSeverity("P2", Text("it is not so bad", "05")),
+                Tick("verified", "ticked"),
+                Tick("verified", "overridden", Text("no time", "06")),
+                WriteReview({"root-cause": Text("disk", "07"), "lessons": Text("two disks", "08")}, True),
+                ChangeItem(None, Text("buy a disk", "09"), "lead", NOON + minutes(500), "high", None),
+                ChangeItem("A1", None, None, None, None, "done"),
             ]
         )
     )
@@ -151,7 +190,7 @@ class AnIncident(RuleBasedStateMachine):
         key = f"k{incident.version}"
         try:
             change = respond(incident, command, self.ruling, self.directory, "person:1", key, self.now)
-        except Refused:
+        except (Refused, InvalidInput, NotFound):
             return
         self.keep(change)
         assert self.newest is not None
@@ -212,10 +251,13 @@ class AnIncident(RuleBasedStateMachine):
             fired: list[tuple[int, int, bool]] = []
             begun_anew = True
             for event in self.timelines[incident.id]:
-                if event.type in ("escalated", "escalated-manually") and event.data["round"] is not None:
+                if (
+                    event.type in ("escalated", "escalated-manually", "step-passed")
+                    and event.data["round"] is not None
+                ):
                     fired.append((event.data["round"], event.data["step"], begun_anew))
                     begun_anew = event.data["step"] == self._steps(incident.id, event.seq)
-                elif event.type in ("reopened", "severity-raised", "acknowledgement-expired"):
+                elif event.type in BEGINS_ANEW:
                     begun_anew = True
             assert len(fired) == len({(round_, step) for round_, step, _ in fired})
             for before, after in pairwise(fired):
@@ -226,14 +268,17 @@ class AnIncident(RuleBasedStateMachine):
         """Steps of the ladder in force when the event of that number was recorded."""
         severity = ""
         for event in self.timelines[incident][:seq]:
-            if event.type in ("opened", "severity-raised"):
+            if event.type in ("opened", "severity-raised", "severity-changed"):
                 severity = str(event.data.get("to") or event.data["severity"])
         return len(self.ruling.severity(severity).steps)
 
     @invariant()
     def an_open_incident_has_a_deadline_no_later_than_anything_it_waits_for(self) -> None:
         for incident in getattr(self, "incidents", []):
-            if incident.status != "resolved":
+            if incident.status == "pending":
+                assert incident.held is not None
+                assert incident.deadline == incident.held.until
+            elif not incident.over:
                 assert incident.deadline is not None
                 assert incident.week_due is not None
                 assert incident.deadline <= incident.week_due
@@ -255,13 +300,15 @@ class AnIncident(RuleBasedStateMachine):
             for event in events
             if event.type == "alerts"
             for entry in event.data["alerts"]
-            if entry["state"] == "firing" and entry["disposition"] in ("opened", "updated")
+            if entry["state"] == "firing" and entry["disposition"] in ("opened", "updated", "pending")
         )
         assert listed == self.firings
 
     @invariant()
     def the_facts_that_figures_use_can_be_read_from_the_events_alone(self) -> None:
         for incident in getattr(self, "incidents", []):
+            if incident.hidden:
+                continue
             facts = _facts_from(self.timelines[incident.id])
             assert facts["status"] == incident.status
             assert facts["severity"] == incident.severity
@@ -275,8 +322,41 @@ class AnIncident(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_incident_of_a_group_is_open(self) -> None:
-        live = [incident for incident in getattr(self, "incidents", []) if incident.status != "resolved"]
+        live = [incident for incident in getattr(self, "incidents", []) if not incident.over]
         assert len(live) <= 1
+
+    @invariant()
+    def nobody_hears_of_what_is_not_declared(self) -> None:
+        for incident in getattr(self, "incidents", []):
+            if incident.hidden:
+                types = {event.type for event in self.timelines[incident.id]}
+                assert types <= {"pending", "alerts", "dropped"}
+                assert not self.outbox[incident.id]
+
+
+def _enriched(rules: Rules) -> Rules:
+    """The same severities with everything else that a plan may ask for."""
+    informs = (Inform(minutes(30), ("manager",)), Inform(BusinessTime(), ("sre",)))
+    updates = (
+        Updates("internal", minutes(60), None, ("commander",), minutes(10), ("lead",)),
+        Updates("external", None, minutes(15), ("nobody",)),
+    )
+    loud, quiet = rules.severities
+    more = Step(BusinessTime(minutes(600)), ("commander", "sre"), unless="acknowledged")
+    return replace(
+        rules,
+        severities=(
+            replace(loud, steps=(*loud.steps, more), inform=informs, updates=updates),
+            replace(quiet, inform=informs, updates=updates),
+        ),
+        hours=BusinessHours(),
+        declare=(Declaration("slowly", minutes(5), Match(labels={"slow": "yes"})),),
+        roles=(Role("commander", primary="sre", secondary="oncall"), Role("nobody", primary="vacant")),
+        checklists=(Checklist("before", "verification", (Item("verified", "It works", required=True),)),),
+        closing_codes=(ClosingCode("fixed"),),
+        review=ReviewRule(("P1",), minutes(2880), ("commander",), (minutes(1440), minutes(60)), ("manager",)),
+        action_items=ActionItemRule(("manager",), minutes(10_080)),
+    )
 
 
 def _facts_from(events: list[Event]) -> dict[str, object]:
@@ -287,11 +367,11 @@ def _facts_from(events: list[Event]) -> dict[str, object]:
         data = event.data
         if event.type in ("opened", "reopened"):
             status, breached = "open", set()
-        if event.type in ("opened", "reopened", "severity-raised"):
+        if event.type in ("opened", "reopened", "severity-raised", "severity-changed"):
             facts |= {name: _instant(data[name]) for name in ("respond_due", "resolve_due")}
         if event.type == "opened":
             facts["severity"] = data["severity"]
-        if event.type == "severity-raised":
+        if event.type in ("severity-raised", "severity-changed"):
             facts["severity"] = data["to"]
         if event.type == "breached":
             breached.add(data["clock"])

@@ -46,7 +46,7 @@ RULES = (
 )
 OURS = ("function_app", "functions", "shared", "local", "bench", "tests")
 CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
-MAY_READ_THE_CLOCK = ("functions", "local", "bench", "tests")
+MAY_READ_THE_CLOCK = ("functions.clock", "local", "bench", "tests")
 MAY_READ_THE_ENVIRONMENT = ("shared.app", "local", "bench", "tests")
 MEANINGLESS = {
     "utils",
@@ -165,6 +165,11 @@ def test_imports_go_inwards_and_clock_and_environment_are_read_at_the_edge() -> 
 )
 def test_the_rules_tell_inwards_from_outwards(module: str, name: str, allowed: bool) -> None:
     assert (broken_by_import(module, name) is None) is allowed
+
+
+def test_of_the_app_one_module_reads_the_clock() -> None:
+    readers = [module_of(path) for path in files("functions") if within(module_of(path), MAY_READ_THE_CLOCK)]
+    assert readers == ["functions.clock"]
 
 
 def test_the_checks_find_what_they_look_for() -> None:

@@ -12,6 +12,7 @@ from shared.adapters.plan_files import PlanFiles
 from shared.adapters.sources.catalogue import known_sources
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
+from shared.domain.hours import Span
 from shared.domain.plan import Plan
 from tests.acme import ROOT
 
@@ -38,7 +39,7 @@ def judged(plan: Plan, alert: Alert) -> tuple[str, str]:
     return signal.severity, signal.service
 
 
-def ladder(plan: Plan, severity: str) -> list[tuple[timedelta, tuple[str, ...]]]:
+def ladder(plan: Plan, severity: str) -> list[tuple[Span, tuple[str, ...]]]:
     return [(step.after, step.notify) for step in plan.rules.severity(severity).steps]
 
 

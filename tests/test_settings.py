@@ -20,6 +20,7 @@ IDENTITY = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "plans").mkdir()
+    (tmp_path / "runbooks").mkdir()
     return tmp_path
 
 
@@ -39,6 +40,7 @@ def test_a_connection_string_is_enough(root: Path) -> None:
 
     assert settings.storage.connection_string == CONNECTION
     assert settings.plans_dir == root / "plans"
+    assert settings.runbooks_dir == root / "runbooks"
     assert settings.public_url == ""
     assert settings.people_key_secret == "people-key"
     assert settings.code_version == "development"
@@ -59,7 +61,7 @@ def test_so_are_three_addresses_and_an_identity(root: Path) -> None:
 def test_an_empty_environment_names_all_that_is_missing_at_once(tmp_path: Path) -> None:
     names, said = refused(tmp_path, {})
 
-    assert names == {*IDENTITY, "PLANS_DIR"}
+    assert names == {*IDENTITY, "PLANS_DIR", "RUNBOOKS_DIR"}
     assert "TOCSIN_STORAGE" in said
 
 
@@ -71,6 +73,7 @@ def test_every_bad_setting_is_named_at_once_and_no_value_is_shown(root: Path) ->
         "KEY_VAULT_URI": "hush-4.vault",
         "PUBLIC_URL": "//hush-5",
         "PLANS_DIR": "hush-6",
+        "RUNBOOKS_DIR": "hush-10",
         "PEOPLE_KEY_SECRET": "hush 7",
         "ESCALATION_SCHEDULE": "hush-8",
         "EXPORT_SCHEDULE": "* * * * *",

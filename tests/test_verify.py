@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -103,7 +103,37 @@ def a_rich_week() -> MemoryTimelines:
         .reopened(NOON + minutes(30), respond_due=NOON + minutes(40))
         .breached("respond", NOON + minutes(40))
         .tell("exhausted", NOON + hours(1), {"due": "", "late_seconds": 0, "rounds": 1}),
-        Story("JRN-acme-20261118-0").alerts(NOON, ignored=3),
+        Story("INC-00000004-1")
+        .pending(before)
+        .alerts(before, pending=1)
+        .tell("dropped", before + hours(1))
+        .alerts(NOON, pending=2)
+        .opened(NOON, respond_due=due)
+        .severity_changed(NOON + minutes(1), "P2", respond_due=NOON + minutes(20))
+        .tell("oncall-empty", NOON + minutes(1), {"rotations": ["primary"], "caused_by": 1})
+        .tell("informed", NOON + minutes(2), {"nth": 1})
+        .status_updated(NOON + minutes(3), "internal", "external")
+        .update_lapsed(NOON + minutes(33), "external", 2)
+        .checked(NOON + minutes(34))
+        .checked(NOON + minutes(35), "overridden")
+        .resolved(NOON + minutes(36))
+        .review_required(NOON + minutes(36), NOON + hours(24))
+        .item(NOON + minutes(37), "open", NOON + hours(2))
+        .item(NOON + minutes(38), "done", NOON + hours(2), "A2")
+        .item(NOON + minutes(39), "in-progress", SUNDAY, "A3")
+        .tell("review-overdue", NOON + hours(24), {"late_seconds": 0, "nth": 1}),
+        Story("INC-00000005-1")
+        .opened(NOON, drill="=db-down", severity="P3", respond_due=due)
+        .escalated(NOON, 1)
+        .acknowledged(NOON + minutes(2))
+        .resolved(NOON + minutes(8)),
+        Story("INC-00000006-1").pending(NOON).alerts(NOON, pending=4).tell("dropped", NOON + minutes(2)),
+        Story("JRN-acme-20261118-0")
+        .alerts(NOON, ignored=3)
+        .tell("drill-missed", NOON + hours(1), {"drill": "db-down"})
+        .tell("digest-failed", NOON + hours(2), {"digest": "daily"})
+        .tell("coverage-gap", NOON + hours(3), {"rotation": "primary"})
+        .tell("digest-sent", NOON + hours(4), {"digest": "daily"}),
     ]
     return MemoryTimelines().keep("acme", *(story.events for story in stories))
 
@@ -333,6 +363,87 @@ def test_a_row_that_was_changed_with_all_its_hashes_is_found_and_named(
     incidents = members["incidents.csv"].replace(b",P1,", b",P2,", 1)
     outcome = run(zip_of(forged(members, incidents_csv=incidents), tmp_path / "b.zip"))
     assert "incidents.csv row 1 (line 2): severity of INC-00000001-1" in outcome.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("stands", "forged_to", "place"),
+    [
+        (b"'=db-down", b"another", "drill of INC-00000005-1: 'another' stands there"),
+        (b",P3,", b",P4,", "severity of INC-00000005-1: 'P4' stands there"),
+        (b"T12:02:00", b"T12:01:00", "acknowledged_at of INC-00000005-1"),
+        (b",1\n", b",0\n", "respond_met of INC-00000005-1: '0' stands there, derived is '1'"),
+    ],
+)
+def test_a_drill_that_was_changed_with_all_its_hashes_is_found_and_named(
+    tmp_path: Path, members: dict[str, bytes], stands: bytes, forged_to: bytes, place: str
+) -> None:
+    assert members["drills.csv"].count(stands) == 1
+    drills = members["drills.csv"].replace(stands, forged_to)
+    outcome = run(zip_of(forged(members, drills_csv=drills), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert outcome.failures[0].startswith(f"drills.csv row 1 (line 2): {place}")
+
+
+def test_a_drill_left_out_or_put_among_the_incidents_is_found(
+    tmp_path: Path, members: dict[str, bytes]
+) -> None:
+    header = members["drills.csv"].splitlines(keepends=True)[0]
+    outcome = run(zip_of(forged(members, drills_csv=header), tmp_path / "b.zip"))
+    assert outcome.failures[0].startswith("drills.csv row 1 (line 2): '' stands there")
+    incidents = members["incidents.csv"] + members["incidents.csv"].splitlines(keepends=True)[-1]
+    outcome = run(zip_of(forged(members, incidents_csv=incidents), tmp_path / "b.zip"))
+    assert any("1 rows that do not follow from the timelines" in one for one in outcome.failures)
+
+
+@pytest.mark.parametrize(
+    ("stands", "forged_to"),
+    [
+        (b"review_in_time,0", b"review_in_time,1"),
+        (b"update_missed,2", b"update_missed,1"),
+        (b"action_item_overdue_at_end,1", b"action_item_overdue_at_end,0"),
+        (b"drill_time_to_acknowledge_seconds,120", b"drill_time_to_acknowledge_seconds,12"),
+        (b"drill_missed,1", b"drill_missed,0"),
+        (b"other_alerts,4", b"other_alerts,3"),
+    ],
+)
+def test_no_fact_of_reviews_updates_action_items_or_drills_can_be_changed(
+    tmp_path: Path, members: dict[str, bytes], stands: bytes, forged_to: bytes
+) -> None:
+    assert members["audit.csv"].count(stands) == 1
+    audit = members["audit.csv"].replace(stands, forged_to)
+    outcome = run(zip_of(forged(members, audit_csv=audit), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert re.match(r"audit.csv row \d+ \(line \d+\): value of ", outcome.failures[0])
+
+
+def test_action_items_reviews_and_drills_left_to_come_cannot_be_left_out_of_the_next_week(
+    tmp_path: Path,
+) -> None:
+    items = Story("INC-00000001-1").opened(NOON).resolved(NOON).item(NOON, "open", SUNDAY)
+    review = Story("INC-00000002-1").opened(NOON).resolved(NOON).review_required(NOON, SUNDAY)
+    drill = Story("INC-00000003-1").opened(NOON, drill="db-down")
+    told = MemoryTimelines().keep("acme", *(one.events for one in (items, review, drill)))
+    exports, first = compiled(told)
+    before = zip_in(tmp_path, exports, first, "first.zip")
+    honest = zip_in(tmp_path, *compiled(told, exports, NEXT), name="next.zip")
+    assert run(honest, before).code == 0, run(honest, before).said
+    other = MemoryExports()
+    other.blobs.update({name: blob for name, blob in exports.blobs.items() if WEEK in name})
+    outcome = run(zip_in(tmp_path, *compiled(MemoryTimelines(), other, NEXT), name="less.zip"), before)
+    assert outcome.failures == [
+        f"chain: INC-0000000{n}-1, of which 2026-W47 r1 left something to come, is left out here"
+        for n in (1, 2, 3)
+    ]
+
+
+def test_a_pending_incident_of_another_plan_is_found(tmp_path: Path) -> None:
+    exports, bundle = compiled(MemoryTimelines().keep("acme", Story().pending(NOON).events))
+    members = members_of(exports, bundle)
+    timeline = members["timeline.jsonl"]
+    stated = json.loads(members["manifest.json"]) | {"plan": "other"}
+    changed = forged(members, manifest_json=kpi_json.pretty(stated), timeline_jsonl=timeline)
+    outcome = run(zip_of(changed, tmp_path / "b.zip"))
+    assert any("an incident of another plan" in failure for failure in outcome.failures)
 
 
 def test_rows_left_out_or_added_are_found(tmp_path: Path, members: dict[str, bytes]) -> None:
@@ -760,6 +871,8 @@ def test_the_terminal_is_safe_from_what_a_bundle_says(tmp_path: Path, members: d
 STEPS = """
 acknowledged acknowledged-by-tocsin expired resolved resolved-by-source reopened raised escalated by-hand
 exhausted breached delivered failed withdrawn unreachable missing alerts noted open invented
+changed empty informed lapsed updated checked review completed item item pending dropped
+drill-missed digest-failed coverage-gap
 """
 NAMES = st.text(max_size=12)
 
@@ -777,6 +890,12 @@ def tell(story: Story, step: str, at: datetime, number: int) -> None:
         "open": "open",
         "withdrawn": "delivery-withdrawn",
         "invented": "invented",
+        "empty": "oncall-empty",
+        "informed": "informed",
+        "dropped": "dropped",
+        "drill-missed": "drill-missed",
+        "digest-failed": "digest-failed",
+        "coverage-gap": "coverage-gap",
     }
     if step in simple:
         story.tell(simple[step], at)
@@ -805,8 +924,26 @@ def tell_more(story: Story, step: str, at: datetime, number: int) -> None:
         story.acknowledged(at, "tocsin")
     elif step == "resolved-by-source":
         story.resolved(at, "source")
+    elif step in ("review", "completed", "item", "changed", "lapsed", "updated", "checked", "pending"):
+        tell_of_plans(story, step, at, number)
     else:
         story.alerts(at, opened=number % 2, updated=number)
+
+
+def tell_of_plans(story: Story, step: str, at: datetime, number: int) -> None:
+    due = at + minutes(number % 40 - 5)
+    status = ("open", "in-progress", "done", "dropped")[number % 4]
+    tells: dict[str, Callable[[], object]] = {
+        "review": lambda: story.review_required(at, due),
+        "completed": lambda: story.review_completed(at),
+        "item": lambda: story.item(at, status, due, f"A{number % 3}"),
+        "changed": lambda: story.severity_changed(at, f"P{number % 3}", respond_due=due, resolve_due=due),
+        "lapsed": lambda: story.update_lapsed(at, missed=number),
+        "updated": lambda: story.status_updated(at, *("internal", "external")[: number % 3]),
+        "checked": lambda: story.checked(at, ("ticked", "unticked", "overridden")[number % 3]),
+        "pending": lambda: story.pending(at),
+    }
+    tells[step]()
 
 
 @st.composite
@@ -815,7 +952,13 @@ def timelines(draw: st.DrawFn) -> MemoryTimelines:
     found = MemoryTimelines()
     for n in range(draw(st.integers(0, 4))):
         at = MONDAY + minutes(draw(st.integers(-3000, 10_000)))
-        story = Story(f"INC-{n:08d}-1").opened(
+        story = Story(f"INC-{n:08d}-1")
+        for step in draw(st.lists(st.sampled_from(STEPS.split()), max_size=4)):
+            tell(story, step, at, draw(st.integers(0, 99)))
+        if story.events and draw(st.integers(0, 9)) == 0:
+            found.keep("acme", story.events)
+            continue
+        story.opened(
             at,
             began=at - seconds(draw(st.integers(-9, 99))),
             respond_due=draw(st.sampled_from([None, at + minutes(10), at + minutes(9000)])),
@@ -824,6 +967,7 @@ def timelines(draw: st.DrawFn) -> MemoryTimelines:
             service=draw(NAMES),
             source=draw(st.sampled_from([None, "generic"])),
             name=draw(NAMES),
+            drill=draw(st.one_of(st.none(), NAMES)),
         )
         for step in draw(st.lists(st.sampled_from(STEPS.split()), max_size=12)):
             number = draw(st.integers(0, 99))

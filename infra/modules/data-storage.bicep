@@ -10,6 +10,7 @@ param exportColdAfterDays int
 param workspaceId string
 
 var tableNames = [
+  'Agenda'
   'Incidents'
   'Index'
   'Journal'

@@ -152,6 +152,10 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           value: 'plans'
         }
         {
+          name: 'RUNBOOKS_DIR'
+          value: 'runbooks'
+        }
+        {
           name: 'PUBLIC_URL'
           value: publicUrl
         }

@@ -40,7 +40,7 @@ class DeadlineIndex:
         if after.deadline is not None and (before is None or before.deadline != after.deadline):
             version = before.version if before else 0
             rows.append(_row(shard, deadline_key(after.deadline, after.id), **_against(version)))
-        if before is None:
+        if not after.hidden and (before is None or before.hidden):
             rows.append(_row(shard, f"l|{order_key(after)}", plan=after.plan))
         if before is None or before.week != after.week:
             rows.append(_row(shard, week_key(after.week, after.plan, after.id)))

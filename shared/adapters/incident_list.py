@@ -33,7 +33,7 @@ class IncidentList:
     def _live(self, selection: Selection) -> Page:
         """Of those not resolved: each has a deadline, so the deadlines name them all, however old."""
         loaded = (one for batch in _batches(self.index.live()) for one in self._loaded(batch))
-        found = [one for one in loaded if _fits(one, selection) and one.status != "resolved"]
+        found = [one for one in loaded if _fits(one, selection) and not one.over]
         keyed = sorted((order_key(one), one) for one in found)
         left = [(key, one) for key, one in keyed if selection.cursor is None or key > selection.cursor]
         page = left[: selection.limit]
@@ -78,6 +78,7 @@ def _fits(incident: Incident, selection: Selection) -> bool:
     """Whether the row itself agrees: the index only hints."""
     return (
         incident.plan in selection.plans
+        and not incident.hidden
         and (selection.since is None or incident.opened_at >= selection.since)
         and (selection.until is None or incident.opened_at < selection.until)
         and selection.wanted(incident)

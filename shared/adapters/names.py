@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-TABLES = ("Incidents", "Index", "Journal", "People", "Rules")
+TABLES = ("Agenda", "Incidents", "Index", "Journal", "People", "Rules")
 QUEUE = "advance"
 CONTAINER = "exports"

@@ -4,54 +4,43 @@ than those above them. Looks at files of any shape, so that everything is told a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from shared.adapters.plan_tree import each, mappings
-from shared.adapters.plan_values import did_you_mean, parse_duration, quoted
+from shared.adapters.plan_loudness import check_loudness
+from shared.adapters.plan_names import check_names, names_of, twice
+from shared.adapters.plan_times import check_times
+from shared.adapters.plan_tree import each, mappings, nothings
+from shared.adapters.plan_values import did_you_mean, quoted
 from shared.adapters.plan_yaml import Flaw, Loc
+from shared.domain.plan import Template
 
-_REFERENCES: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("severities", "*", "steps", "*", "notify", "*"), "contacts", "contact"),
-    (("alarm", "notify", "*"), "contacts", "contact"),
-    (("contacts", "*", "reach", "*", "channel"), "channels", "channel"),
-    (("classify", "*", "severity"), "severities", "severity"),
-    (("default_severity",), "severities", "severity"),
-    (("default_service",), "services", "service"),
-)
+_LISTS_OF_RULES = ("classify", "declare", "group", "runbooks")
+"""In which the first that matches decides."""
 
 
 def check_sense(plan: object, known_sources: Collection[str] | None) -> Iterator[Flaw]:
     """Every flaw of sense. ``known_sources``: the names of the sources, or None where nobody knows."""
-    yield from _references(plan)
+    yield from check_names(plan)
     yield from _conditions(plan, known_sources)
-    yield from _ladders(plan)
-    yield from _loudness(plan)
+    yield from check_times(plan)
+    yield from check_loudness(plan)
     yield from _rules(plan)
+    yield from _customers(plan)
+    yield from _calendars(plan)
 
 
-def _names(plan: object, kind: str) -> list[str] | None:
-    """The names that the plan gives, or None where it says so badly that nothing can be held against it."""
-    if not isinstance(plan, dict):
-        return None
-    named = plan.get(kind, {})
-    return list(named) if isinstance(named, dict) else None
-
-
-def _references(plan: object) -> Iterator[Flaw]:
-    for path, kind, one in _REFERENCES:
-        known = _names(plan, kind)
-        for loc, name in each(plan, *path):
-            if known is not None and isinstance(name, str) and name not in known:
-                yield Flaw(loc, f"there is no {one} {quoted(name)}{did_you_mean(name, known)}")
+def check_nothing(plan: object) -> Iterator[Flaw]:
+    """A flaw for every key that says nothing."""
+    for loc in nothings(plan):
+        yield Flaw(loc, "says nothing: give it a value or leave it out")
 
 
 def _conditions(plan: object, known_sources: Collection[str] | None) -> Iterator[Flaw]:
-    services = _names(plan, "services")
-    for rules in ("classify", "group"):
+    services = names_of(plan, "services")
+    for rules in _LISTS_OF_RULES:
         yield from _unmatched(each(plan, rules, "*", "when", "service"), services, "service")
-    for path in (("classify", "*", "when"), ("group", "*", "when"), ("services", "*", "match", "*")):
-        yield from _unmatched(each(plan, *path, "source"), known_sources, "source")
+        yield from _unmatched(each(plan, rules, "*", "when", "source"), known_sources, "source")
+    yield from _unmatched(each(plan, "services", "*", "match", "*", "source"), known_sources, "source")
     for loc, match in each(plan, "services", "*", "match", "*"):
         if match == {}:
             yield Flaw(
@@ -69,65 +58,40 @@ def _unmatched(
             yield Flaw(loc, f"there is no {one} {quoted(pattern)}{did_you_mean(pattern, known)}")
 
 
-def _ladders(plan: object) -> Iterator[Flaw]:
-    for loc, steps in each(plan, "severities", "*", "steps"):
-        latest = timedelta(0)
-        for (nth, _), after in each(steps, "*", "after"):
-            pause = _pause(after)
-            if pause is not None and pause < latest:
-                yield Flaw((*loc, nth, "after"), "comes before the step above it")
-            latest = max(latest, pause or latest)
-    for path in (("severities", "*", "steps", "*", "notify"), ("alarm", "notify"), ("group", "*", "by")):
-        for loc, names in each(plan, *path):
-            yield from _twice(loc, list(each(names, "*")))
-
-
-def _twice(loc: Loc, entries: list[tuple[Loc, object]]) -> Iterator[Flaw]:
-    seen: list[object] = []
-    for inner, entry in entries:
-        if isinstance(entry, str) and entry in seen:
-            yield Flaw((*loc, *inner), f"{quoted(entry)} is written twice")
-        seen.append(entry)
-
-
-def _loudness(plan: object) -> Iterator[Flaw]:
-    """A lower severity must not be owed an answer, a resolution or a first call sooner than a higher one."""
-    folded = [(loc, str(loc[-1]).lower()) for loc, _ in each(plan, "severities", "*")]
-    for nth, (loc, name) in enumerate(folded):
-        if name in [above for _, above in folded[:nth]]:
-            yield Flaw(loc, "differs from a severity above it only by upper and lower case")
-    for path in (("respond_within",), ("resolve_within",), ("steps", "*", "after")):
-        yield from _louder(plan, path)
-    for loc, severity in mappings(plan, "severities", "*"):
-        respond, resolve = _pause(severity.get("respond_within")), _pause(severity.get("resolve_within"))
-        if respond and resolve and resolve < respond:
-            yield Flaw((*loc, "resolve_within"), "is shorter than respond_within")
-
-
-def _louder(plan: object, path: tuple[str, ...]) -> Iterator[Flaw]:
-    slowest, of = timedelta(0), ""
-    for loc, severity in mappings(plan, "severities", "*"):
-        first, text = next(each(severity, *path), ((), None))
-        pause = _pause(text)
-        if pause is None:
-            continue
-        if pause < slowest:
-            yield Flaw((*loc, *first), f"is sooner than that of {of}, which is the higher severity")
-        else:
-            slowest, of = pause, str(loc[-1])
-
-
-def _pause(text: object) -> timedelta | None:
-    try:
-        return parse_duration(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-
-
 def _rules(plan: object) -> Iterator[Flaw]:
-    for kind in ("classify", "group"):
-        yield from _twice((), [(loc, name) for loc, name in each(plan, kind, "*", "name")])
+    for kind in _LISTS_OF_RULES:
+        yield from twice((), list(each(plan, kind, "*", "name")))
         rules = list(mappings(plan, kind, "*"))
         for loc, rule in rules[:-1]:
             if not rule.get("when"):
                 yield Flaw(loc, "matches every alert, so that the rules below it never apply; put it last")
+
+
+def _customers(plan: object) -> Iterator[Flaw]:
+    if any(flag == "true" for _, flag in each(plan, "services", "*", "customer_facing")):
+        return
+    for key in ("inform", "updates"):
+        for loc, flag in each(plan, "severities", "*", key, "*", "customer_facing"):
+            if flag == "true":
+                yield Flaw(loc, "never holds: no service is customer_facing")
+
+
+def _calendars(plan: object) -> Iterator[Flaw]:
+    for loc, calendar in mappings(plan, "contacts", "*", "calendar"):
+        if ("url" in calendar) == ("secret" in calendar):
+            yield Flaw(loc, "needs either url or secret, and only one of them")
+
+
+def check_words(plan: object) -> Iterator[Flaw]:
+    """Every flaw in the plan's templates. Each is tried out, which takes its time."""
+    stated = list(mappings(plan, "templates", "*"))
+    if not stated:
+        return
+    from shared.adapters.templates import check
+
+    for loc, template in stated:
+        body, subject = template.get("body"), template.get("subject", "")
+        if isinstance(body, str) and isinstance(subject, str):
+            why = check(Template(body, subject), roles=names_of(plan, "roles"), links=names_of(plan, "links"))
+            if why:
+                yield Flaw((*loc, "body"), "; ".join(why))

@@ -7,137 +7,50 @@ import argparse
 import json
 import sys
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from shared.adapters.plan_directory import (
+    Channel,
+    Contact,
+    Digest,
+    Drill,
+    Rotation,
+    RunbookRule,
+    Template,
+    Trust,
+)
+from shared.adapters.plan_parts import (
+    ActionItems,
+    Alarm,
+    Checklist,
+    Classification,
+    ClosingRule,
+    Declaration,
+    Grouping,
+    Hours,
+    Part,
+    Review,
+    Role,
+    Service,
+    Severity,
+)
 from shared.adapters.plan_values import (
-    Few,
+    Address,
     Flag,
-    Header,
     Many,
     Name,
-    Option,
     Pause,
     Percent,
-    SecretName,
     SeverityName,
     Text,
-    Times,
     Timezone,
     Title,
     Whole,
-    Window,
 )
-
-
-class Part(BaseModel):
-    """Any mapping of the language: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Condition(Part):
-    """What an alert must be like: every stated part must hold; values are shell patterns."""
-
-    source: Text | None = None
-    alert: Text | None = None
-    severity: Text | None = Field(
-        default=None, description="what the source calls the severity, ignoring case"
-    )
-    service: Text | None = Field(
-        default=None, description="the service decided upon; under services, the source's own name for it"
-    )
-    labels: dict[Text, Text] = {}
-
-
-class Service(Part):
-    """Something that people run, and which alerts are about it."""
-
-    title: Title = ""
-    match: Many[Condition] = []
-
-
-class Step(Part):
-    """One rung of the escalation."""
-
-    after: Pause = Field(description="since the escalation began")
-    notify: Few[Name] = Field(description="contacts")
-
-
-class Repeat(Part):
-    """How often the ladder starts again, and how long after its last step."""
-
-    times: Times = 0
-    every: Window = Field(default_factory=lambda: timedelta(minutes=15), description="15m where not stated")
-
-
-class Severity(Part):
-    """One row of the severity matrix."""
-
-    title: Title = ""
-    respond_within: Window | None = None
-    resolve_within: Window | None = None
-    steps: Annotated[list[Step], Field(max_length=20)] = []
-    until: Literal["acknowledged", "resolved"] = "acknowledged"
-    repeat: Repeat = Field(default_factory=Repeat)
-    acknowledgement_expires: Window | None = None
-
-
-class Classification(Part):
-    """A rule that gives a severity; the first that matches decides."""
-
-    name: Name
-    when: Condition = Field(default_factory=Condition)
-    severity: SeverityName
-
-
-class Grouping(Part):
-    """Which alerts belong together, where the source's own grouping is not what is wanted."""
-
-    name: Name
-    when: Condition = Field(default_factory=Condition)
-    by: Few[Text] = Field(description="label names, or the words service, alert and source")
-
-
-class Alarm(Part):
-    """Who hears of Tocsin's own troubles."""
-
-    notify: Few[Name]
-
-
-class Reach(Part):
-    """One way to a contact."""
-
-    channel: Name
-    to: Text | None = Field(default=None, description="the address on that channel, where it needs one")
-
-
-class Contact(Part):
-    """A person, role or room; the first channel is tried first."""
-
-    title: Title = ""
-    reach: Few[Reach]
-
-
-class Channel(Part):
-    """A way to reach somebody; its secret is named, never written."""
-
-    kind: Literal["webhook", "slack", "teams", "email", "log"]
-    url: Text | None = Field(default=None, description="only where the address is no secret")
-    secret: SecretName | None = None
-    options: dict[Option, Text] = {}
-
-
-class Trust(Part):
-    """How a source proves itself, beyond the function key."""
-
-    bearer_secret: SecretName | None = None
-    hmac_secret: SecretName | None = None
-    signature_header: Header | None = None
-    timestamp_header: Header | None = None
 
 
 class Targets(Part):
@@ -149,6 +62,7 @@ class Targets(Part):
     resolve_sla_attainment: Percent | None = None
     first_response_within_5m: Percent | None = None
     delivery_success: Percent | None = None
+    review_completion: Percent | None = None
 
 
 class PlanDocument(Part):
@@ -164,14 +78,27 @@ class PlanDocument(Part):
         description="loudest first"
     )
     default_severity: SeverityName
-    classify: Many[Classification] = []
-    group: Many[Grouping] = []
+    hours: Hours | None = Field(default=None, description="when people work, for business time")
+    classify: Many[Classification] = Field(default=[])
+    declare: Many[Declaration] = Field(default=[])
+    group: Many[Grouping] = Field(default=[])
     reopen_within: Pause = Field(default_factory=timedelta)
     auto_resolve: Flag = True
     alarm: Alarm | None = None
-    contacts: dict[Name, Contact] = {}
-    channels: dict[Name, Channel] = {}
-    sources: dict[Name, Trust] = {}
+    roles: dict[Name, Role] = Field(default={})
+    checklists: dict[Name, Checklist] = Field(default={})
+    closing: ClosingRule | None = None
+    review: Review | None = None
+    action_items: ActionItems | None = None
+    contacts: dict[Name, Contact] = Field(default={})
+    rotations: dict[Name, Rotation] = Field(default={})
+    channels: dict[Name, Channel] = Field(default={})
+    sources: dict[Name, Trust] = Field(default={})
+    templates: dict[Name, Template] = Field(default={})
+    runbooks: Many[RunbookRule] = Field(default=[])
+    drills: dict[Name, Drill] = Field(default={})
+    digests: dict[Name, Digest] = Field(default={})
+    links: dict[Name, Address] = Field(default={})
     targets: Targets = Field(default_factory=Targets)
 
 

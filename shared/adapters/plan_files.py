@@ -9,30 +9,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from shared.adapters.plan_checks import check_sense
-from shared.adapters.plan_documents import Condition, PlanDocument
-from shared.adapters.plan_documents import Severity as SeverityDocument
+from shared.adapters.plan_checks import check_nothing, check_sense, check_words
+from shared.adapters.plan_coverage import uncovered
+from shared.adapters.plan_domain import plan_of
 from shared.adapters.plan_shape import read_document
 from shared.adapters.plan_ways import check_ways
 from shared.adapters.plan_yaml import Flaw, Node, read_yaml
-from shared.adapters.rules_text import freeze
 from shared.domain.errors import Fault, InvalidPlan, NotFound
-from shared.domain.plan import (
-    Channel,
-    Classification,
-    Contact,
-    Directory,
-    Grouping,
-    Match,
-    Plan,
-    Reach,
-    Repeat,
-    Rules,
-    Service,
-    Severity,
-    SourceTrust,
-    Step,
-)
+from shared.domain.plan import Plan
 
 ENDINGS = {".yaml", ".yml"}
 LONGEST_RULES = 400_000
@@ -60,11 +44,14 @@ class PlanFiles:
         return tuple(self._plans.values())
 
 
-def load(folder: Path, known_sources: Mapping[str, bool] | None = None) -> list[Plan]:
-    """Every plan of the folder, by name. Raises InvalidPlan with every fault of every file."""
+def load(folder: Path, known_sources: Mapping[str, bool] | None = None, *, words: bool = False) -> list[Plan]:
+    """Every plan of the folder, by name. Raises InvalidPlan with every fault of every file.
+
+    ``words``: templates are tried out as well, which takes too long for a start.
+    """
     plans, faults = [], []
     for path in _files(folder):
-        plan, flaws = _read(path, known_sources)
+        plan, flaws = _read(path, known_sources, words=words)
         faults.extend(flaws)
         if plan is not None:
             plans.append(plan)
@@ -85,7 +72,9 @@ def _files(folder: Path) -> list[Path]:
     )
 
 
-def _read(path: Path, known_sources: Mapping[str, bool] | None) -> tuple[Plan | None, list[Fault]]:
+def _read(
+    path: Path, known_sources: Mapping[str, bool] | None, *, words: bool
+) -> tuple[Plan | None, list[Fault]]:
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -95,17 +84,27 @@ def _read(path: Path, known_sources: Mapping[str, bool] | None) -> tuple[Plan | 
         return None, _faults(path, None, flaws)
     data = node.plain()
     flaws += [*check_ways(data, known_sources), *check_sense(data, known_sources)]
+    flaws += check_words(data) if words else ()
     if isinstance(data, dict) and isinstance(data.get("plan"), str) and data["plan"] != path.stem:
         flaws.append(Flaw(("plan",), f"must be {path.stem!r}, the name of its file"))
     document, misshapen = read_document(data)
-    faults = _faults(path, node, [*flaws, *misshapen])
+    faults = _faults(path, node, [*flaws, *misshapen, *check_nothing(data)])
     if faults or document is None:
         return None, faults
-    plan = _plan(document)
+    plan = plan_of(document)
     if len(plan.rules.text) > LONGEST_RULES:
         long = f"its rules take {len(plan.rules.text)} characters in full; at most {LONGEST_RULES} are kept"
         return None, [Fault(path.as_posix(), long)]
-    return plan, []
+    unmanned = _faults(path, node, list(_unmanned(plan)))
+    return (None, unmanned) if unmanned else (plan, [])
+
+
+def _unmanned(plan: Plan) -> Iterator[Flaw]:
+    for rotation, gaps in uncovered(plan):
+        if rotation.fallback is None:
+            more = f" (and {len(gaps) - 1} more in a fortnight)" if len(gaps) > 1 else ""
+            why = f"nobody is on call from {gaps[0]}{more}; name a fallback"
+            yield Flaw(("rotations", rotation.name), why)
 
 
 def _faults(path: Path, node: Node | None, flaws: list[Flaw]) -> list[Fault]:
@@ -124,97 +123,21 @@ def _dotted(flaw: Flaw) -> str:
     return "".join(steps).removeprefix(".")
 
 
-def _plan(document: PlanDocument) -> Plan:
-    return Plan(
-        name=document.plan,
-        title=document.title,
-        rules=freeze(_rules(document)),
-        directory=_directory(document),
-        visible_to=tuple(document.visible_to),
-        sources={
-            name: SourceTrust(
-                bearer_secret=trust.bearer_secret,
-                hmac_secret=trust.hmac_secret,
-                signature_header=trust.signature_header and trust.signature_header.lower(),
-                timestamp_header=trust.timestamp_header and trust.timestamp_header.lower(),
-            )
-            for name, trust in document.sources.items()
-        },
-        targets=document.targets.model_dump(exclude_none=True),
-    )
-
-
-def _rules(document: PlanDocument) -> Rules:
-    return Rules(
-        hash="",
-        text="",
-        plan=document.plan,
-        timezone=document.timezone,
-        severities=tuple(_severity(name, severity) for name, severity in document.severities.items()),
-        default_severity=document.default_severity,
-        default_service=document.default_service,
-        services=tuple(
-            Service(name, service.title, tuple(_match(match) for match in service.match))
-            for name, service in document.services.items()
-        ),
-        classify=tuple(
-            Classification(rule.name, rule.severity, _match(rule.when)) for rule in document.classify
-        ),
-        group=tuple(Grouping(rule.name, tuple(rule.by), _match(rule.when)) for rule in document.group),
-        reopen_within=document.reopen_within,
-        auto_resolve=document.auto_resolve,
-        alarm=tuple(document.alarm.notify) if document.alarm else (),
-    )
-
-
-def _severity(name: str, severity: SeverityDocument) -> Severity:
-    return Severity(
-        name=name,
-        title=severity.title,
-        respond_within=severity.respond_within,
-        resolve_within=severity.resolve_within,
-        steps=tuple(Step(step.after, tuple(step.notify)) for step in severity.steps),
-        until=severity.until,
-        repeat=Repeat(severity.repeat.times, severity.repeat.every),
-        acknowledgement_expires=severity.acknowledgement_expires,
-    )
-
-
-def _match(condition: Condition) -> Match:
-    return Match(
-        source=condition.source,
-        alert=condition.alert,
-        severity=condition.severity,
-        service=condition.service,
-        labels=dict(condition.labels),
-    )
-
-
-def _directory(document: PlanDocument) -> Directory:
-    return Directory(
-        contacts={
-            name: Contact(name, contact.title, tuple(Reach(way.channel, way.to) for way in contact.reach))
-            for name, contact in document.contacts.items()
-        },
-        channels={
-            name: Channel(name, channel.kind, channel.url, channel.secret, dict(channel.options))
-            for name, channel in document.channels.items()
-        },
-    )
-
-
 def report(folder: Path) -> Iterator[str]:
     """One line a plan, each checked against the sources of this version. Raises InvalidPlan."""
     from shared.adapters.sources.catalogue import known_sources
 
     signing = {name: source.signs for name, source in known_sources().items()}
-    for plan in load(folder, signing):
+    for plan in load(folder, signing, words=True):
         rules, directory = plan.rules, plan.directory
         yield (
             f"{plan.name}: {len(rules.severities)} severities, {len(rules.services)} services, "
             f"{len(rules.classify)} classification rules, {len(directory.contacts)} contacts, "
             f"{len(directory.channels)} channels, rules {rules.hash[:12]}"
         )
+        for rotation, gaps in uncovered(plan):
+            for gap in gaps:
+                yield f"{plan.name}: {rotation.name}: only {rotation.fallback} from {gap}"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from shared.adapters.plan_documents import PlanDocument
 from shared.adapters.plan_values import PATTERNS, did_you_mean
@@ -48,7 +49,7 @@ def _flaw(kind: str, fault: Mapping[str, Any]) -> Flaw:
     if kind != "missing" and fault["input"] is None:
         return Flaw(loc, "says nothing: give it a value or leave it out")
     if kind == "literal_error":
-        return Flaw(loc, f"must be {context['expected']}{did_you_mean(str(fault['input']), _choices(loc))}")
+        return Flaw(loc, f"must be {context['expected']}{_meant(str(fault['input']), _choices(loc))}")
     if kind == "string_pattern_mismatch":
         return Flaw(loc, PATTERNS[context["pattern"]])
     if kind == "value_error":
@@ -56,9 +57,19 @@ def _flaw(kind: str, fault: Mapping[str, Any]) -> Flaw:
     return Flaw(loc, _WHY[kind].format(**context) if kind in _WHY else str(fault["msg"]))
 
 
+def _meant(word: str, choices: list[str]) -> str:
+    """The nearest of the choices, which have all been said already."""
+    near = did_you_mean(word, choices)
+    return near if near.startswith("; did") else ""
+
+
 def _keys(loc: Loc) -> list[str]:
     model = _annotation(loc)
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return list(_fields(model)) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _choices(loc: Loc) -> list[str]:
@@ -69,7 +80,7 @@ def _annotation(loc: Loc) -> Any:  # noqa: ANN401 - the type that the language h
     found: Any = PlanDocument
     for step in loc:
         if isinstance(found, type) and issubclass(found, BaseModel):
-            found = found.model_fields[str(step)].annotation
+            found = _fields(found)[str(step)].annotation
         else:
             found = get_args(found)[-1]
         found = _bare(found)

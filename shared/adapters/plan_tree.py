@@ -37,3 +37,13 @@ def leaves(tree: object, loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
         tree.items() if isinstance(tree, dict) else enumerate(tree if type(tree) is list else ())
     ):
         yield from leaves(value, (*loc, step))
+
+
+def nothings(tree: object, loc: Loc = ()) -> Iterator[Loc]:
+    """Every place inside where nothing stands."""
+    if tree is None and loc:
+        yield loc
+    for step, value in (
+        tree.items() if isinstance(tree, dict) else enumerate(tree if type(tree) is list else ())
+    ):
+        yield from nothings(value, (*loc, step))

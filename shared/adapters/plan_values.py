@@ -1,15 +1,25 @@
-"""The scalars of the plan language: durations, names, time zones, and what each must look like."""
+"""The scalars of the plan language: durations, spans, dates, names, and what each must look like."""
 
 from __future__ import annotations
 
 import re
 import zoneinfo
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from shared.domain.hours import BusinessTime
+from shared.domain.hours import Span as DomainSpan
 
 LONGEST = timedelta(days=366)
 NAME = "^[a-z0-9][a-z0-9-]{0,62}$"
@@ -19,6 +29,19 @@ HEADER = "^[A-Za-z0-9][A-Za-z0-9-]{0,63}$"
 OPTION = "^[a-z][a-z0-9_-]{0,62}$"
 ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 DURATION = r"^(?=[0-9])(?:([0-9]{1,3})d)?(?:([0-9]{1,4})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?$"
+SPAN = f"^(?:next business day|{DURATION[1:-1]}(?: business)?)$"
+BUSINESS, NEXT_BUSINESS_DAY = " business", "next business day"
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+NTHS = ("every", "first", "second", "third", "fourth", "fifth")
+COMPARISON = r"^(>=|<=|==|>|<) ?(-?[0-9]{1,15}(?:\.[0-9]{1,9})?)$"
+CLOCK = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+CLOSING = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+LOCAL = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$"
+DAY = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+ADDRESS = "^https://[!-~]{1,500}$"
+BODY = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+SCHEDULE = f"^({'|'.join(NTHS)}) ({'|'.join(WEEKDAYS)})$"
 PATTERNS = {
     NAME: "must be lower-case letters, digits and '-', at most 63, beginning with a letter or digit",
     SEVERITY: "must be letters, digits, spaces, '_' and '-', at most 32, beginning with a letter or digit",
@@ -26,6 +49,12 @@ PATTERNS = {
     HEADER: "must be the name of an HTTP header",
     OPTION: "must be lower-case letters, digits, '_' and '-', at most 63, beginning with a letter",
     ONE_LINE: "must be one line without control characters",
+    COMPARISON: 'must be a comparison such as "> 10", ">= 25", "< 5", "<= 50" or "== 0"',
+    CLOCK: 'must be a time of day such as "09:00"',
+    CLOSING: 'must be a time of day such as "17:00", at most "24:00"',
+    ADDRESS: "must be an address that begins with https://",
+    BODY: "must be text without control characters",
+    SCHEDULE: "must be such as 'first friday' or 'every monday'",
 }
 """Each pattern in words."""
 
@@ -40,6 +69,23 @@ def parse_duration(text: str) -> timedelta:
     if duration > LONGEST:
         raise ValueError(f"must be at most {LONGEST.days}d")
     return duration
+
+
+def parse_span(text: str) -> DomainSpan:
+    """A duration, ``4h business`` or ``next business day``. Raises ValueError with the reason."""
+    if text == NEXT_BUSINESS_DAY:
+        return BusinessTime()
+    if text.endswith(BUSINESS):
+        return BusinessTime(parse_duration(text.removesuffix(BUSINESS)))
+    if "bus" in text:
+        raise ValueError("must be business time such as 4h business, or next business day")
+    return parse_duration(text)
+
+
+def minutes_of(clock: str) -> int:
+    """Minutes since midnight of ``09:00``; ``24:00`` is 1440."""
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -65,6 +111,53 @@ def _positive(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("must be longer than nothing")
     return value
+
+
+def _span(value: object) -> DomainSpan:
+    if isinstance(value, BusinessTime | timedelta):
+        return value
+    return parse_span(value if isinstance(value, str) else "")
+
+
+def _longer(value: object) -> DomainSpan:
+    span = _span(value)
+    if span in {timedelta(0), BusinessTime(timedelta(0))}:
+        raise ValueError("must be longer than nothing")
+    return span
+
+
+def _turn(value: timedelta) -> timedelta:
+    if value < timedelta(hours=1):
+        raise ValueError("must be at least 1h")
+    return value
+
+
+def _comparison(value: str) -> str:
+    """With exactly one space, as the rules have it."""
+    return " ".join(re.findall("[<>=]+|[0-9.-]+", value))
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _day(value: str) -> str:
+    try:
+        if re.fullmatch(DAY[1:-1], value):
+            return date.fromisoformat(value).isoformat()
+    except ValueError:
+        pass
+    raise ValueError("must be a date of the calendar such as 2026-12-25")
+
+
+def _local(value: str) -> str:
+    try:
+        if re.fullmatch(LOCAL[1:-1], value):
+            datetime.combine(date.fromisoformat(value[:10]), time.fromisoformat(value[11:]))
+            return value
+    except ValueError:
+        pass
+    raise ValueError("must be a local date and time such as 2026-01-05T09:00")
 
 
 def _flag(value: object) -> object:
@@ -99,6 +192,24 @@ Pause = Annotated[timedelta, BeforeValidator(_duration), WithJsonSchema(_DURATIO
 Window = Annotated[
     timedelta, BeforeValidator(_duration), AfterValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)
 ]
+_SPAN_SCHEMA = {
+    "type": "string",
+    "pattern": SPAN,
+    "examples": ["30m", "4h", "4h business", "0s business", "next business day"],
+}
+Span = Annotated[DomainSpan, PlainValidator(_span), WithJsonSchema(_SPAN_SCHEMA)]
+LongerSpan = Annotated[DomainSpan, PlainValidator(_longer), WithJsonSchema(_SPAN_SCHEMA)]
+Turn = Annotated[
+    timedelta, BeforeValidator(_duration), AfterValidator(_turn), WithJsonSchema(_DURATION_SCHEMA)
+]
+Comparison = Annotated[str, StringConstraints(pattern=COMPARISON), AfterValidator(_comparison)]
+Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
+Closing = Annotated[str, StringConstraints(pattern=CLOSING)]
+Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "pattern": DAY})]
+LocalTime = Annotated[str, AfterValidator(_local), WithJsonSchema({"type": "string", "pattern": LOCAL})]
+Schedule = Annotated[str, StringConstraints(pattern=SCHEDULE)]
+Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
+Body = Annotated[str, StringConstraints(min_length=1, max_length=8000, pattern=BODY)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Whole = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Times = Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)]
@@ -107,3 +218,22 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 Item = TypeVar("Item")
 Few = Annotated[list[Item], Field(min_length=1, max_length=20)]
 Many = Annotated[list[Item], Field(max_length=500)]
+Comparisons = Annotated[
+    list[Comparison],
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=10),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": COMPARISON},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": COMPARISON},
+                    "minItems": 1,
+                    "maxItems": 10,
+                },
+            ]
+        }
+    ),
+]
+"""One, or a list of them."""

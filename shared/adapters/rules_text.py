@@ -1,4 +1,5 @@
-"""Frozen rules as text and back: canonical JSON, durations in whole seconds, severities loudest first."""
+"""Frozen rules as text and back: canonical JSON, durations in whole seconds, business time marked as such,
+severities loudest first."""
 
 from __future__ import annotations
 
@@ -10,11 +11,14 @@ from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from shared.domain.hours import BusinessTime
 from shared.domain.plan import Rules, rules_hash
 from shared.domain.timeline import canonical
 
 Shape = TypeVar("Shape")
 _SECOND = timedelta(seconds=1)
+_BUSINESS = "business_seconds"
+_NEXT_DAY = {"next_business_day": True}
 _NAMES_THEM = ("hash", "text")
 """The fields of `Rules` that name the rest and so cannot be part of it."""
 
@@ -38,6 +42,8 @@ def rules_from_text(text: str) -> Rules:
 
 
 def _record(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, BusinessTime):
+        return _NEXT_DAY if value.length is None else {_BUSINESS: _record(value.length)}
     if is_dataclass(value):
         return {field.name: _record(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, timedelta):
@@ -51,8 +57,9 @@ def _record(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 def _value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - JSON of the type that a field declares
     if get_origin(kind) in {Union, UnionType}:
-        kind = next(one for one in get_args(kind) if one is not type(None))
-        return None if value is None else _value(kind, value)
+        return _one_kind(get_args(kind), value)
+    if kind is BusinessTime:
+        return _business_time(_checked(dict, value))
     if get_origin(kind) is tuple:
         return tuple(_value(get_args(kind)[0], inner) for inner in _checked(list, value))
     if get_origin(kind) is Literal:
@@ -64,6 +71,23 @@ def _value(kind: Any, value: Any) -> Any:  # noqa: ANN401 - JSON of the type tha
     if isinstance(get_origin(kind), type):
         return {str(key): _value(get_args(kind)[-1], inner) for key, inner in _checked(dict, value).items()}
     return _checked(kind, value)
+
+
+def _one_kind(kinds: tuple[Any, ...], value: Any) -> Any:  # noqa: ANN401 - the same
+    """One of several types: nothing where that is one, business time is a mapping, the first all else."""
+    if value is None and type(None) in kinds:
+        return None
+    if BusinessTime in kinds and isinstance(value, dict):
+        return _value(BusinessTime, value)
+    return _value(next(one for one in kinds if one not in {type(None), BusinessTime}), value)
+
+
+def _business_time(record: dict[str, Any]) -> BusinessTime:
+    if record == _NEXT_DAY:
+        return BusinessTime()
+    if record.keys() == {_BUSINESS}:
+        return BusinessTime(_checked(int, record[_BUSINESS]) * _SECOND)
+    raise ValueError(f"frozen rules have {record!r} for business time")
 
 
 def _dataclass(kind: Callable[..., Shape], record: dict[str, Any]) -> Shape:

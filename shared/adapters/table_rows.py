@@ -8,28 +8,21 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.adapters.incident_doc import incident_doc, incident_fields
 from shared.adapters.row_texts import bounded, bounded_json, bounded_url, gathered, spread
 from shared.domain.change import AlertSeen
 from shared.domain.delivery import Attempt, Delivery, Message
-from shared.domain.incident import AlertState, Head, Incident, Ladder
+from shared.domain.incident import AlertState, Head, Incident
 from shared.domain.journal import Journal
-from shared.domain.sla import Clock
 from shared.domain.timeline import Event, Text, parse_stamp, stamp
 from shared.ports import AlertRow
 
 Row = dict[str, Any]
 COMMITS_KEPT = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLAIN = (
-    "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
-    "status", "acknowledged_by", "resolved_by", "alert_count", "length", "head", "version", "week",
-)  # fmt: skip
-_LISTS = ("told", "commands")
-_TIMES = (
-    "opened_at", "acknowledged_at", "acknowledgement_expires", "resolved_at", "week_due", "deliver_at",
-    "deadline", "recorded_at",
-)  # fmt: skip
 _ALERTS_IN_A_PROPERTY = 350
+_SET_WHEN_SENT = ("runbook", "runbook_url", "words")
+"""Of a message: not stored, as they are made anew for each try."""
 
 
 def incident_key(n: int) -> str:
@@ -59,11 +52,7 @@ def done_key(n: int, delivery: str) -> str:
 
 def incident_row(incident: Incident, commits: str) -> Row:
     """The incident's row; plain columns are for people who look into the table, ``doc`` is the truth."""
-    doc: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
-    doc |= {name: list(getattr(incident, name)) for name in _LISTS}
-    doc |= {name: _stamp(getattr(incident, name)) for name in _TIMES}
-    doc |= {"respond": _clock_doc(incident.respond), "resolve": _clock_doc(incident.resolve)}
-    doc["ladder"] = _ladder_doc(incident.ladder)
+    doc = incident_doc(incident)
     doc["title"], doc["summary"] = bounded(incident.title, 2_000), bounded(incident.summary, 8_000)
     doc["source_url"] = bounded_url(incident.source_url)
     row: Row = {
@@ -90,18 +79,8 @@ def incident_of(row: Mapping[str, Any]) -> Incident:
     while packed := row.get(f"alerts{part}"):
         alerts.update(_unpack_state(text) for text in packed.split(","))
         part += 1
-    values: Row = {name: doc[name] for name in _PLAIN}
-    values |= {name: tuple(doc[name]) for name in _LISTS}
-    values |= {name: _instant(doc[name]) for name in _TIMES}
-    return Incident(
-        partition=row["PartitionKey"],
-        n=9_999_999 - int(row["RowKey"][2:]),
-        alerts=alerts,
-        respond=_clock_of(doc["respond"]),
-        resolve=_clock_of(doc["resolve"]),
-        ladder=_ladder_of(doc["ladder"]),
-        **values,
-    )
+    partition, n = row["PartitionKey"], 9_999_999 - int(row["RowKey"][2:])
+    return Incident(partition=partition, n=n, alerts=alerts, **incident_fields(doc))
 
 
 def head_row(partition: str, head: Head) -> Row:
@@ -203,7 +182,11 @@ def text_row(incident: Incident, seq: int, text: Text) -> Row:
 def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
     """One row of the outbox."""
     doc = {field.name: getattr(delivery, field.name) for field in fields(delivery)}
-    message = {field.name: getattr(delivery.message, field.name) for field in fields(delivery.message)}
+    message = {
+        field.name: getattr(delivery.message, field.name)
+        for field in fields(delivery.message)
+        if field.name not in _SET_WHEN_SENT
+    }
     message |= {
         "opened_at": stamp(delivery.message.opened_at),
         "title": bounded(delivery.message.title, 2_000),
@@ -265,29 +248,5 @@ def _unpack_state(text: str) -> tuple[str, AlertState]:
     return fingerprint, AlertState(letter == "F", started, int(count))
 
 
-def _clock_doc(clock: Clock) -> list[Any]:
-    return [_stamp(clock.due), _stamp(clock.stopped_at), clock.breached]
-
-
-def _clock_of(doc: list[Any]) -> Clock:
-    return Clock(_instant(doc[0]), _instant(doc[1]), doc[2])
-
-
-def _ladder_doc(ladder: Ladder | None) -> dict[str, Any] | None:
-    if ladder is None:
-        return None
-    return {field.name: getattr(ladder, field.name) for field in fields(ladder)} | {
-        "base": stamp(ladder.base)
-    }
-
-
-def _ladder_of(doc: dict[str, Any] | None) -> Ladder | None:
-    return None if doc is None else Ladder(**(doc | {"base": parse_stamp(doc["base"])}))
-
-
 def _stamp(instant: datetime | None) -> str | None:
     return stamp(instant) if instant else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_stamp(text) if text else None

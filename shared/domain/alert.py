@@ -35,6 +35,8 @@ class Alert:
     """Free text, hostile."""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    """What the source measured, by the name it gives the figure; finite."""
     url: str | None = None
     """Where the source shows the alert; hostile as well."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.alert import Alert
-from shared.domain.delivery import Delivery, Kind, Message, idempotency_key
-from shared.domain.incident import AlertState, Head, Incident, deadline
+from shared.domain.deadlines import deadline
+from shared.domain.delivery import PAGES, Delivery, Kind, Message, idempotency_key
+from shared.domain.incident import ACTIONS_KEPT, AlertState, Head, Incident
+from shared.domain.matrix import Severity
+from shared.domain.oncall import OnCall, on_call
 from shared.domain.plan import Directory, Rules
 from shared.domain.timeline import Event, Text, seal, stamp
 from shared.domain.week import week_of
@@ -18,10 +21,12 @@ from shared.domain.week import week_of
 TOCSIN = "tocsin"
 MOST_ROWS = 100
 """Rows that one change may write: what one transaction of the store takes."""
-RESERVE = 42
-"""Rows that one more lapse, outcome or command may take: an event, 20 contacts, 20 alarm contacts."""
+RESERVE = 44
+"""Rows that one more lapse, outcome or command may take: its events, 20 contacts, 20 alarm contacts."""
 MOST_TOLD = 20
-"""Contacts that are remembered as paged, and hear of the resolution."""
+"""Contacts that are remembered as told, and hear of the resolution."""
+HEAR_THE_END = PAGES | {"inform"}
+"""Kinds of notification whose recipients hear of the resolution."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,21 @@ class Change:
     """False where what had lapsed filled the change: what was asked for is still to be done, on top of it."""
 
 
+@dataclass(frozen=True)
+class Telling:
+    """One notification owed to one contact."""
+
+    kind: Kind
+    reason: str
+    cause: Event
+    template: str | None = None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it may take the place of a page."""
+        return self.kind in PAGES or self.kind == "resolved"
+
+
 @dataclass
 class Draft:
     """A transition under way."""
@@ -71,17 +91,26 @@ class Draft:
         self.alerts: dict[str, AlertSeen] = {}
         self.owed: list[Delivery] = []
         self.settled: list[Delivery] = []
-        self.telling: dict[str, tuple[Kind, str, Event]] = {}
+        self.telling: dict[str, Telling] = {}
         self.waiting: list[datetime] = []
         self.head: Head | None = None
         self.complete = True
+
+    @property
+    def severity(self) -> Severity:
+        """The incident's severity as it rules its service."""
+        return self.rules.ruling(self.incident.severity, self.incident.service)
+
+    def late(self, due: datetime) -> int:
+        """Whole seconds by which what was due is recorded late."""
+        return max(0, int((self.recorded_at - due) / timedelta(seconds=1)))
 
     @property
     def room(self) -> int:
         """Rows that the change may still write, beside the incident and the head."""
         known = self.directory.contacts
         vanished = any(contact not in known for contact in self.telling)
-        alarm = len(set(self.rules.alarm) - set(self.telling)) if vanished else 0
+        alarm = len(self.rules.alarm) if vanished else 0
         written = len(self.events) + len(self.texts) + len(self.alerts) + len(self.owed)
         return MOST_ROWS - 2 - written - 2 * len(self.settled) - len(self.telling) - alarm
 
@@ -116,21 +145,59 @@ class Draft:
         self.set(length=sealed.seq, head=sealed.hash, recorded_at=self.recorded_at)
         return sealed
 
-    def tell(self, contacts: tuple[str, ...], kind: Kind, reason: str, cause: Event) -> None:
-        """Owe each contact one notification; told once in a change, for the latest cause."""
-        for contact in contacts:
-            self.telling[contact] = (kind, reason, cause)
+    def whom(self, name: str) -> OnCall:
+        """Who stands behind the name of a contact, rotation or role now; itself where nobody knows it."""
+        directory = self.directory
+        if name in directory.contacts:
+            return OnCall(name, "contact")
+        if name in directory.rotations:
+            return on_call(directory.rotations[name], directory.absences, self.recorded_at)
+        if any(role.name == name for role in self.rules.roles):
+            holder = self.incident.roles.get(name)
+            return OnCall(holder, "role" if holder else "nobody")
+        return OnCall(name, "contact")
+
+    def on_call(self, names: tuple[str, ...]) -> dict[str, str | None]:
+        """For an event's data: whom the rotations and roles among ``names`` stand for now."""
+        return {name: self.whom(name).contact for name in names if name not in self.directory.contacts}
+
+    def tell(
+        self, names: tuple[str, ...], kind: Kind, reason: str, cause: Event, template: str | None = None
+    ) -> None:
+        """Owe each contact, and whoever has a rotation or role, one notification.
+
+        Told once in a change, for the latest cause; but what only informs does not take the place of a page.
+        """
+        found = {name: self.whom(name) for name in names}
+        for each in found.values():
+            if each.contact is not None:
+                self._owe_later(each.contact, Telling(kind, reason, cause, template))
+        empty = [name for name, each in found.items() if not each.covered]
+        if empty:
+            event = self.event("oncall-empty", TOCSIN, {"rotations": empty, "caused_by": cause.seq})
+            self.alarm(f"nobody is on call for {', '.join(empty)}", event)
 
     def alarm(self, reason: str, cause: Event) -> None:
         """Tell the plan's alarm contacts, unless this very change pages them already."""
-        for contact in self.rules.alarm:
-            self.telling.setdefault(contact, ("alarm", reason, cause))
+        for name in self.rules.alarm:
+            contact = self.whom(name).contact
+            if contact is not None:
+                self.telling.setdefault(contact, Telling("alarm", reason, cause))
 
-    def owe(self, contact: str, nth: int, kind: Kind, reason: str, cause: Event) -> bool:
+    def say(self, kind: str, seq: int) -> None:
+        """Remember where the latest words of a kind stand, for messages that repeat them."""
+        kept = [each for each in self.incident.said if kind == "action-taken" or each[0] != kind]
+        actions = [each for each in kept if each[0] == "action-taken"]
+        if kind == "action-taken" and len(actions) == ACTIONS_KEPT:
+            kept.remove(actions[0])
+        self.set(said=(*kept, (kind, seq)))
+
+    def owe(self, contact: str, nth: int, telling: Telling) -> bool:
         """Owe the contact's ``nth`` channel; False where it has none (any more)."""
         known = self.directory.contacts.get(contact)
         if known is None or nth >= len(known.reach):
             return False
+        cause = telling.cause
         self.owed.append(
             Delivery(
                 id=f"{cause.seq:06d}-{contact}-{nth}",
@@ -138,7 +205,7 @@ class Draft:
                 contact=contact,
                 nth=nth,
                 channel=known.reach[nth].channel,
-                message=self._message(kind, reason),
+                message=self._message(telling),
                 idempotency_key=idempotency_key(cause.hash, contact),
                 caused_by=cause.seq,
                 owed_at=self.recorded_at,
@@ -179,20 +246,28 @@ class Draft:
             self._miss(contact, alarm=True)
         for contact in [contact for contact in self.telling if contact not in known]:
             self._miss(contact, alarm=False)
-        for contact, (kind, reason, cause) in self.telling.items():
-            if self.owe(contact, 0, kind, reason, cause) and kind in ("escalation", "manual"):
+        for contact, telling in self.telling.items():
+            if self.owe(contact, 0, telling) and telling.kind in HEAR_THE_END:
                 self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
 
+    def _owe_later(self, contact: str, telling: Telling) -> None:
+        before = self.telling.get(contact)
+        if before is not None and (before.kind, telling.kind) == ("resolved", "review"):
+            self.telling[contact] = replace(before, reason=f"{before.reason}; {telling.reason}")
+            return
+        if before is None or telling.weighs or not before.weighs:
+            self.telling[contact] = telling
+
     def _miss(self, contact: str, *, alarm: bool) -> None:
-        kind, _, cause = self.telling.pop(contact)
-        event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": cause.seq})
-        if alarm and kind != "alarm":
+        telling = self.telling.pop(contact)
+        event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": telling.cause.seq})
+        if alarm and telling.kind != "alarm":
             self.alarm(f"the plan has no contact {contact} any more", event)
 
-    def _message(self, kind: Kind, reason: str) -> Message:
+    def _message(self, telling: Telling) -> Message:
         incident = self.incident
         return Message(
-            kind,
+            telling.kind,
             incident.plan,
             incident.id,
             incident.title,
@@ -200,9 +275,11 @@ class Draft:
             incident.service,
             incident.status,
             incident.opened_at,
-            reason,
+            telling.reason,
             incident.summary,
             incident.source_url,
+            drill=incident.drill,
+            template=telling.template,
         )
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import operator
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from shared.domain.alert import Alert
 from shared.domain.incident import GroupKey
 from shared.domain.plan import Match, Rules
+
+_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?(?:e[+-]?[0-9]{1,2})?)\s*%?\s*", re.IGNORECASE)
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+}
 
 
 @dataclass(frozen=True)
@@ -19,15 +32,23 @@ class Signal:
     severity: str
     rule: str
     group: GroupKey
+    declaration: str | None = None
+    """The rule that asks to wait before it is declared."""
+    declare_at: datetime | None = None
+    """Until when; None where it is declared at once."""
 
 
 def classify(alert: Alert, rules: Rules) -> Signal:
     """Decide service, then severity, then group; the first rule that matches wins."""
     service = _service(alert, rules)
     severity, rule = _severity(alert, service, rules)
-    return Signal(
-        alert, service, severity, rule, GroupKey(rules.plan, alert.source, _key(alert, service, rules))
-    )
+    group = GroupKey(rules.plan, alert.source, _key(alert, service, rules))
+    for waiting in rules.declare:
+        if matches(waiting.when, alert, service):
+            return Signal(
+                alert, service, severity, rule, group, waiting.name, alert.started_at + waiting.after
+            )
+    return Signal(alert, service, severity, rule, group)
 
 
 def matches(match: Match, alert: Alert, service: str | None) -> bool:
@@ -39,10 +60,37 @@ def matches(match: Match, alert: Alert, service: str | None) -> bool:
         (match.service, service or ""),
     )
     named = all(pattern is None or fnmatchcase(value, pattern) for pattern, value in parts)
-    return named and all(
-        key in alert.labels and fnmatchcase(alert.labels[key], pattern)
-        for key, pattern in match.labels.items()
+    return (
+        named
+        and _all_match(match.labels, alert.labels)
+        and _all_match(match.annotations, alert.annotations)
+        and all(_holds(alert, name, comparisons) for name, comparisons in match.values.items())
     )
+
+
+def value_of(alert: Alert, name: str) -> float | None:
+    """What the source measured under that name: its own figure, else an annotation or label that is one.
+
+    ``12.5``, ``12.5 %`` and ``1e3`` are figures; a percent sign says nothing about the scale. None where
+    there is none.
+    """
+    if name in alert.values:
+        return alert.values[name]
+    text = alert.annotations.get(name, alert.labels.get(name, ""))
+    number = _NUMBER.fullmatch(text) if len(text) <= 40 else None
+    return float(number[1]) if number else None
+
+
+def _all_match(patterns: Mapping[str, str], texts: Mapping[str, str]) -> bool:
+    return all(key in texts and fnmatchcase(texts[key], pattern) for key, pattern in patterns.items())
+
+
+def _holds(alert: Alert, name: str, comparisons: tuple[str, ...]) -> bool:
+    value = value_of(alert, name)
+    if value is None:
+        return False
+    stated = (comparison.split() for comparison in comparisons)
+    return all(_COMPARISONS[sign](value, float(figure)) for sign, figure in stated)
 
 
 def _service(alert: Alert, rules: Rules) -> str:

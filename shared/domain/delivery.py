@@ -17,10 +17,33 @@ LEASE = timedelta(seconds=60)
 LONGEST_WISH = timedelta(minutes=15)
 """The most that a provider's ``Retry-After`` may postpone the next try."""
 
-Kind = Literal["escalation", "manual", "resolved", "alarm"]
+Kind = Literal[
+    "escalation",
+    "manual",
+    "resolved",
+    "alarm",
+    "inform",
+    "update",
+    "reminder",
+    "role",
+    "cleared",
+    "review",
+    "action-item",
+    "digest",
+]
 State = Literal["queued", "leased", "accepted", "failed", "withdrawn"]
 PAGES: frozenset[Kind] = frozenset({"escalation", "manual"})
 """Kinds that ask somebody to act; the others only tell."""
+MOOT: frozenset[Kind] = PAGES | {"reminder", "role", "cleared"}
+"""Kinds that say nothing any more once the incident is over."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A notification in the plan's own words: plain text, hostile, for the channel to escape."""
+
+    body: str
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,15 @@ class Message:
     summary: str = ""
     source_url: str | None = None
     incident_url: str | None = None
+    drill: str | None = None
+    """Name of the drill that this is; every channel marks it."""
+    template: str | None = None
+    """Which of the plan's templates to use; None: the one named like the kind, where there is one."""
+    runbook: str | None = None
+    """Name of the runbook for it; set when it is sent."""
+    runbook_url: str | None = None
+    words: Words | None = None
+    """The template's words; set when it is sent."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +119,7 @@ class Delivery:
 
     def moot(self, status: str) -> bool:
         """Whether it asks somebody to act on an incident that is over: that is not sent, but withdrawn."""
-        return status == "resolved" and self.message.kind in PAGES
+        return status == "resolved" and self.message.kind in MOOT
 
     def given_up(self, now: datetime) -> Delivery:
         """Failed without another try: too many were cut off before their outcome was known."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from shared.domain.plan import Rules, Severity
+from shared.domain.matrix import Audience
 from shared.domain.sla import UNSET, Clock
 from shared.domain.timeline import GENESIS
 
-Status = Literal["open", "acknowledged", "resolved"]
+Status = Literal["pending", "open", "acknowledged", "resolved", "dropped"]
+"""A pending incident is not declared yet, a dropped one cleared before it was: hidden and uncounted, both."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ACTIONS_KEPT = 5
 MOST_ALERTS = 4000
 """Fingerprints that one incident tells apart; what comes beyond is suppressed, and counted."""
 
@@ -66,6 +68,63 @@ class AlertState:
 
 
 @dataclass(frozen=True)
+class Held:
+    """Why an incident is not declared yet, and until when, should it go on."""
+
+    until: datetime
+    rule: str
+    """The rule that gave the severity."""
+    declaration: str
+    """The rule that asks to wait."""
+
+
+@dataclass(frozen=True)
+class UpdateDue:
+    """The next status update owed to an audience."""
+
+    audience: Audience
+    due: datetime
+    reminded: bool = False
+    """Whether the reminder before it lapses has gone out."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """Where the post-incident review stands."""
+
+    due: datetime
+    reminded: int = 0
+    """How many of the rule's reminders have fired or came too late to be one."""
+    overdue: int = 0
+    """How often it was chased past its due date."""
+    sections: tuple[str, ...] = ()
+    """What has been written, each once."""
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ActionItem:
+    """Something to be done so that it does not happen again; its words stand beside the event ``said``."""
+
+    id: str
+    """``A1``, ``A2`` …"""
+    owner: str
+    """A contact or rotation of the plan."""
+    due: datetime
+    priority: str
+    status: str
+    said: int
+    """Sequence number of the event with its latest words."""
+    overdue: int = 0
+    """How often it was chased past its due date."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is still to be done."""
+        return self.status in ("open", "in-progress")
+
+
+@dataclass(frozen=True)
 class Ladder:
     """Where the escalation stands: ``step`` (from 0) is the next to fire, at ``base`` + its ``after``."""
 
@@ -75,14 +134,8 @@ class Ladder:
     rounds_left: int = 0
     running: bool = True
     exhausted: bool = False
-
-    def due(self, severity: Severity) -> datetime | None:
-        """When the next step fires, the next round begins, or the ladder turns out to be exhausted."""
-        if not self.running or self.exhausted or not severity.steps:
-            return None
-        if self.step < len(severity.steps):
-            return self.base + severity.steps[self.step].after
-        return self.base + severity.steps[-1].after + severity.repeat.every
+    at: datetime | None = None
+    """When the next step fires, where that is not its ``after`` from ``base``: the escalation was resumed."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +178,8 @@ class Incident:
     acknowledgement_expires: datetime | None = None
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    code: str | None = None
+    """Closing code under which a person resolved it."""
     alerts: Mapping[str, AlertState] = field(default_factory=dict)
     alert_count: int = 0
     """Firings heard, repeats included."""
@@ -145,6 +200,28 @@ class Incident:
     """The latest ISO week in which it has events."""
     commands: tuple[str, ...] = ()
     """Idempotency keys of the latest commands."""
+    drill: str | None = None
+    """The plan's drill that it rehearses; None where it is meant."""
+    held: Held | None = None
+    """While it is pending: until when, and by which rules."""
+    since: datetime | None = None
+    """When the response to its present severity began."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """Role -> contact."""
+    informed: tuple[int, ...] = ()
+    """Which of the severity's ``inform`` have fired, by place."""
+    updates: tuple[UpdateDue, ...] = ()
+    progress: str | None = None
+    """What the latest status update says: ``investigating``, ``identified``, ``monitoring``, ``resolved``."""
+    checked: Mapping[str, str] = field(default_factory=dict)
+    """Item of a checklist -> ``ticked`` or ``overridden``."""
+    review: Review | None = None
+    items: tuple[ActionItem, ...] = ()
+    said: tuple[tuple[str, int], ...] = ()
+    """What people said that later messages repeat: kind and sequence number of the event with the words.
+
+    Of ``action-taken`` the latest `ACTIONS_KEPT`, of every other kind the latest.
+    """
 
     @property
     def id(self) -> str:
@@ -152,20 +229,16 @@ class Incident:
         return incident_id(self.partition, self.n)
 
     @property
+    def over(self) -> bool:
+        """Whether nobody has to respond any more."""
+        return self.status in ("resolved", "dropped")
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it never was declared."""
+        return self.status in ("pending", "dropped")
+
+    @property
     def firing(self) -> int:
         """How many fingerprints are firing now."""
         return sum(state.firing for state in self.alerts.values())
-
-
-def deadline(incident: Incident, rules: Rules) -> datetime | None:
-    """When the incident next needs looking at; None where nothing is left to come."""
-    instants = [incident.deliver_at]
-    if incident.status != "resolved":
-        instants += [
-            incident.respond.pending,
-            incident.resolve.pending,
-            incident.acknowledgement_expires,
-            incident.week_due,
-            incident.ladder.due(rules.severity(incident.severity)) if incident.ladder else None,
-        ]
-    return min((instant for instant in instants if instant), default=None)

@@ -9,11 +9,12 @@ from typing import Literal
 
 from shared.domain import opening
 from shared.domain.change import RESERVE, AlertSeen, Change, Draft
+from shared.domain.checklist import unmet
 from shared.domain.classification import Signal
-from shared.domain.escalation import fire_lapsed, fire_step, start_ladder
-from shared.domain.incident import MOST_ALERTS, AlertState, Head, Incident
-from shared.domain.plan import Directory, Rules, Severity
-from shared.domain.sla import Clock, started
+from shared.domain.escalation import fire_lapsed
+from shared.domain.incident import MOST_ALERTS, AlertState, Head, Held, Incident
+from shared.domain.plan import Directory, Rules
+from shared.domain.severity import page_beside_the_acknowledgement, raise_severity
 from shared.domain.timeline import stamp
 
 Action = Literal["opened", "updated", "resolved", "pending", "suppressed", "ignored"]
@@ -101,7 +102,7 @@ class _Intake:
     def _something_lapsed(self) -> bool:
         """What had lapsed before the call comes first, if it takes changes of its own."""
         newest = self.slot.newest
-        if newest is None or newest.status == "resolved" or newest.deadline is None:
+        if newest is None or newest.over or newest.deadline is None:
             return False
         return newest.deadline < self.now
 
@@ -113,27 +114,44 @@ class _Intake:
 
     def _next_incident_needed(self, signal: Signal) -> bool:
         """Two incidents never share a change."""
-        if self.draft is None or self.draft.incident.status != "resolved" or not signal.alert.firing:
+        if self.draft is None or not self.draft.incident.over or not signal.alert.firing:
             return False
         return not self._reopens(self.draft.incident) and not self._over(signal)
 
     def _firing(self, signal: Signal) -> tuple[Action, str]:
         if self._over(signal):
             return "ignored", "this occurrence is resolved already"
-        incident = self._incident
-        action: Action = "updated"
-        if incident is None or (incident.status == "resolved" and not self._reopens(incident)):
-            self.draft, action, rule = self._open(signal), "opened", signal.rule
-        elif incident.status == "resolved":
-            opening.reopen(self._edit(), "source", _actor(signal), signal.alert.started_at, None, self.now)
-            rule = "fires again within the plan's window"
-        else:
-            rule = "joins the open incident"
+        action, rule = self._begin(signal)
         draft = self._edit()
         if not self._see(draft, signal):
             return "suppressed", f"more than {MOST_ALERTS} alerts in one incident"
         self._raise_severity(draft, signal)
+        if draft.incident.status == "pending":
+            return self._wait_or_declare(draft, signal)
         return action, rule
+
+    def _begin(self, signal: Signal) -> tuple[Action, str]:
+        """The incident that a firing alert goes to, begun or begun again where need be."""
+        incident = self._incident
+        if incident is None or (incident.over and not self._reopens(incident)):
+            self.draft = self._open(signal)
+            return "opened", signal.rule
+        if incident.status == "resolved":
+            draft = self._edit()
+            opening.reopen(draft, "source", _actor(signal), signal.alert.started_at, None, self.now)
+            fire_lapsed(draft, self.now, inclusive=True)
+            return "updated", "fires again within the plan's window"
+        return "updated", "joins the open incident"
+
+    def _wait_or_declare(self, draft: Draft, signal: Signal) -> tuple[Action, str]:
+        """A pending incident is declared as soon as one of its alerts need not wait (any more)."""
+        held = draft.incident.held
+        if held is not None and signal.declare_at is not None and signal.declare_at > self.now:
+            draft.set(held=replace(held, until=min(held.until, signal.declare_at)))
+            return "pending", f"{signal.declaration}: not declared before {stamp(held.until)}"
+        opening.declare(draft, _actor(signal), self.now)
+        fire_lapsed(draft, self.now, inclusive=True)
+        return "opened", signal.rule
 
     def _resolved(self, signal: Signal) -> tuple[Action, str]:
         alert, incident = signal.alert, self._incident
@@ -145,7 +163,7 @@ class _Intake:
             return "ignored", "this occurrence is resolved already"
         if seen is not None and alert.start_known and (alert.ended_at or alert.started_at) < seen.started_at:
             return "ignored", "an earlier occurrence; a later one is firing"
-        if incident.status == "resolved" and seen is None:
+        if incident.over and seen is None:
             self._remember(signal)
             return "ignored", "nothing is open; the resolution is remembered"
         draft = self._edit()
@@ -156,13 +174,17 @@ class _Intake:
         return self._resolve_if_last(draft, signal)
 
     def _resolve_if_last(self, draft: Draft, signal: Signal) -> tuple[Action, str]:
-        if draft.incident.status == "resolved":
+        if draft.incident.over:
             return "updated", "the incident is resolved already"
         if draft.incident.firing:
             return "updated", OTHERS_FIRE
-        if not draft.rules.auto_resolve:
-            return "updated", "the plan leaves resolving to people"
         ended = signal.alert.ended_at or self.now
+        if draft.incident.status == "pending":
+            opening.drop(draft, _actor(signal), min(ended, self.now))
+            return "resolved", "cleared before it was declared"
+        if why := _for_people(draft):
+            opening.clear(draft, _actor(signal), min(ended, self.now))
+            return "updated", why
         opening.resolve(draft, "source", _actor(signal), min(ended, self.now), None, None, self.now)
         self.done = [_with_the_last(entry) for entry in self.done]
         return "resolved", LAST_RESOLVED
@@ -178,7 +200,9 @@ class _Intake:
 
     def _reopens(self, incident: Incident) -> bool:
         rules = self.draft.rules if self.draft else self.frozen
-        if incident.resolved_at is None or rules is None or not rules.reopen_within:
+        if incident.status != "resolved" or incident.resolved_at is None:
+            return False
+        if rules is None or not rules.reopen_within:
             return False
         return self.now - incident.resolved_at < rules.reopen_within
 
@@ -202,17 +226,13 @@ class _Intake:
             summary=alert.summary,
             source_url=alert.url,
         )
-        draft = opening.open_incident(
-            incident,
-            self.current,
-            self.directory,
-            _actor(signal),
-            loudest.rule,
-            min(each.alert.started_at for each in firing),
-            None,
-            self.now,
-        )
         self.head = replace(head, next_n=n + 1)
+        began = min(each.alert.started_at for each in firing)
+        if held := _held(firing, loudest.rule, self.now):
+            return opening.hold(incident, self.current, self.directory, _actor(signal), held, began, self.now)
+        draft = opening.open_incident(
+            incident, self.current, self.directory, _actor(signal), loudest.rule, began, None, self.now
+        )
         fire_lapsed(draft, self.now, inclusive=True)
         return draft
 
@@ -242,43 +262,12 @@ class _Intake:
         return True
 
     def _raise_severity(self, draft: Draft, signal: Signal) -> None:
-        """A louder alert makes the whole incident louder: its ladder starts anew from now."""
-        incident, rules = draft.incident, draft.rules
-        names = [severity.name for severity in rules.severities]
-        if signal.severity not in names or names.index(signal.severity) >= names.index(incident.severity):
+        acknowledged = draft.incident.status == "acknowledged"
+        if not raise_severity(draft, signal.severity, _actor(signal), signal.rule):
             return
-        louder = rules.severity(signal.severity)
-        acknowledged = incident.status == "acknowledged"
-        draft.set(
-            severity=louder.name,
-            ladder=start_ladder(incident, louder, self.now),
-            respond=_sooner(incident.respond, started(self.now, louder.respond_within)),
-            resolve=_sooner(incident.resolve, started(self.now, louder.resolve_within)),
-        )
-        dues = {
-            "respond_due": stamp(due) if (due := draft.incident.respond.due) else None,
-            "resolve_due": stamp(due) if (due := draft.incident.resolve.due) else None,
-        }
-        data = {"from": incident.severity, "to": louder.name, "rule": signal.rule}
-        draft.event("severity-raised", _actor(signal), data | dues)
         fire_lapsed(draft, self.now, inclusive=True)
         if acknowledged:
-            self._page_beside_the_acknowledgement(draft, louder)
-
-    def _page_beside_the_acknowledgement(self, draft: Draft, louder: Severity) -> None:
-        """Who took a quiet incident has not taken a loud one: its first step pages, then the ladder rests."""
-        ladder = draft.incident.ladder
-        if ladder is None or not louder.steps or louder.until != "acknowledged":
-            return
-        if ladder.step == 0:
-            fire_step(draft, self.now)
-        expires = [draft.incident.acknowledgement_expires]
-        if louder.acknowledgement_expires:
-            expires.append(self.now + louder.acknowledgement_expires)
-        draft.set(
-            ladder=replace(draft.incident.ladder or ladder, running=False),
-            acknowledgement_expires=min((each for each in expires if each), default=None),
-        )
+            page_beside_the_acknowledgement(draft)
 
     def _remember(self, signal: Signal) -> None:
         head = self.head or self.slot.head or Head(self.slot.group)
@@ -334,8 +323,18 @@ def _actor(signal: Signal) -> str:
     return f"source:{signal.alert.source}"
 
 
-def _sooner(running: Clock, fresh: Clock) -> Clock:
-    """The earlier of two dues; a clock that has stopped or breached stays as it is."""
-    if running.stopped_at or running.breached or fresh.due is None:
-        return running
-    return fresh if running.due is None else replace(running, due=min(running.due, fresh.due))
+def _held(firing: Sequence[Signal], rule: str, now: datetime) -> Held | None:
+    """Until when a new incident waits: the earliest instant at which one of its alerts need not any more."""
+    waits = [(each.declare_at, each.declaration or "") for each in firing if each.declare_at is not None]
+    if len(waits) < len(firing) or not waits:
+        return None
+    until, declaration = min(waits)
+    return Held(until, rule, declaration) if until > now else None
+
+
+def _for_people(draft: Draft) -> str | None:
+    """Why the source's resolution does not resolve the incident, where it does not."""
+    if not draft.rules.auto_resolve:
+        return "the plan leaves resolving to people"
+    left = unmet(draft.incident, draft.rules)
+    return f"the plan asks people to check {left[0].id} first" if left else None

@@ -1,11 +1,13 @@
-"""A plan's own journal, per day: what became of the alerts that changed no incident."""
+"""A plan's own journal, per day: what became of the alerts that changed no incident, and what the plan does
+by itself."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from shared.domain.intake import Disposition, folded
 from shared.domain.timeline import GENESIS, Event, seal
@@ -45,8 +47,12 @@ class Entry:
 
 def journal_of(plan: str, group: str, now: datetime) -> Journal:
     """The empty journal in which a group's dispositions of that day stand."""
-    shard = hashlib.sha256(group.encode()).digest()[0] % SHARDS
-    return Journal(plan, now.astimezone(UTC).strftime("%Y%m%d"), shard)
+    return Journal(plan, _day(now), hashlib.sha256(group.encode()).digest()[0] % SHARDS)
+
+
+def own_journal(plan: str, now: datetime) -> Journal:
+    """The empty journal in which stands what the plan does by itself that day."""
+    return Journal(plan, _day(now), 0)
 
 
 def parse_journal_id(text: str) -> Journal | None:
@@ -62,21 +68,26 @@ def note_dispositions(
     journal: Journal, dispositions: Sequence[Disposition], timezone: str, now: datetime
 ) -> Entry:
     """Append one event that lists the alerts, what became of each, and why."""
-    recorded_at = max(now, journal.recorded_at or now)
     first = dispositions[0]
     source, incident = first.signal.alert.source, first.incident
     alerts = [entry | {"source": source, "incident": incident} for entry in folded(dispositions)]
     occurred = min(entry.signal.alert.started_at for entry in dispositions)
-    event = seal(
-        journal.id,
-        journal.length + 1,
-        journal.head,
-        "dispositions",
-        f"source:{source}",
-        {"alerts": alerts},
-        occurred,
-        recorded_at,
-    )
+    return note(journal, "dispositions", f"source:{source}", {"alerts": alerts}, occurred, timezone, now)
+
+
+def note(
+    journal: Journal,
+    type: str,
+    actor: str,
+    data: Mapping[str, Any],
+    occurred_at: datetime,
+    timezone: str,
+    now: datetime,
+) -> Entry:
+    """Append one event; the time of record never runs backwards."""
+    recorded_at = max(now, journal.recorded_at or now)
+    seq = journal.length + 1
+    event = seal(journal.id, seq, journal.head, type, actor, data, occurred_at, recorded_at)
     after = replace(
         journal,
         length=event.seq,
@@ -86,3 +97,7 @@ def note_dispositions(
         week=week_of(recorded_at, timezone),
     )
     return Entry(after, (event,))
+
+
+def _day(now: datetime) -> str:
+    return now.astimezone(UTC).strftime("%Y%m%d")

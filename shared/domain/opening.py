@@ -1,16 +1,21 @@
-"""How an incident begins, begins again, and ends: what alerts and people have in common."""
+"""How an incident begins, begins again, and ends: what alerts, people and drills have in common."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.change import Draft, stamp_or_none
-from shared.domain.escalation import fire_lapsed, start_ladder
-from shared.domain.incident import Incident
+from shared.domain import review
+from shared.domain.cadence import start_updates
+from shared.domain.change import TOCSIN, Draft, stamp_or_none
+from shared.domain.deadlines import span_after
+from shared.domain.hours import Span
+from shared.domain.incident import Held, Incident
+from shared.domain.ladder import start_ladder
 from shared.domain.plan import Directory, Rules
-from shared.domain.sla import started
-from shared.domain.timeline import Text
+from shared.domain.roles import assign_roles
+from shared.domain.sla import Clock
+from shared.domain.timeline import Text, stamp
 from shared.domain.week import next_week_start
 
 
@@ -24,56 +29,91 @@ def open_incident(
     text: Text | None,
     now: datetime,
 ) -> Draft:
-    """Begin a new incident's timeline: clocks, ladder, and the steps that are due at once."""
+    """Begin a new incident's timeline: clocks, ladder, roles. What is due at once is the caller's to fire."""
     draft = Draft(None, incident, rules, directory, now)
-    start(draft, now)
-    draft.event(
-        "opened",
-        actor,
-        {
-            "plan": incident.plan,
-            "source": incident.source,
-            "name": incident.name,
-            "service": incident.service,
-            "severity": incident.severity,
-            "rules": incident.rules,
-            "group": incident.group,
-            "rule": rule,
-            "respond_due": stamp_or_none(draft.incident.respond.due),
-            "resolve_due": stamp_or_none(draft.incident.resolve.due),
-        },
-        occurred_at,
-        text,
-    )
+    _begin(draft, actor, rule, None, occurred_at, text)
     return draft
 
 
+def hold(
+    incident: Incident,
+    rules: Rules,
+    directory: Directory,
+    actor: str,
+    held: Held,
+    occurred_at: datetime,
+    now: datetime,
+) -> Draft:
+    """Begin the timeline of an incident that is not declared yet, but hidden."""
+    draft = Draft(None, replace(incident, status="pending", held=held), rules, directory, now)
+    data = {"rule": held.rule, "declaration": held.declaration, "declare_due": stamp(held.until)}
+    draft.event("pending", actor, _identity(incident) | data, occurred_at)
+    return draft
+
+
+def declare(draft: Draft, actor: str, now: datetime) -> None:
+    """A pending incident becomes one that people must handle."""
+    held = draft.incident.held
+    if held is None:
+        raise AssertionError("only a pending incident can be declared")
+    draft.set(opened_at=draft.recorded_at, held=None)
+    began = min((state.started_at for state in draft.incident.alerts.values()), default=now)
+    _begin(draft, actor, held.rule, held.declaration, began, None)
+
+
+def declare_lapsed(draft: Draft, due: datetime) -> None:
+    """It has gone on for as long as the plan waits."""
+    declare(draft, TOCSIN, due)
+
+
+def drop(draft: Draft, actor: str, occurred_at: datetime) -> None:
+    """It cleared before it was declared."""
+    draft.event("dropped", actor, {}, occurred_at)
+    draft.set(status="dropped", held=None, resolved_at=draft.recorded_at)
+
+
+def clear(draft: Draft, actor: str, occurred_at: datetime) -> None:
+    """No alert fires any more, but resolving is left to people: whoever has it is told."""
+    event = draft.event("alerts-cleared", actor, {}, occurred_at)
+    commander = draft.incident.roles.get("incident-commander")
+    told = (commander,) if commander else draft.incident.told[:1]
+    draft.tell(told, "cleared", "every alert has ended; verify it, and resolve the incident", event)
+
+
 def start(draft: Draft, now: datetime) -> None:
-    """Start both clocks and the ladder afresh, by the incident's severity."""
-    severity = draft.rules.severity(draft.incident.severity)
+    """Start both clocks, the ladder, the roles and the updates afresh, by the incident's severity."""
+    severity = draft.severity
     draft.set(
         status="open",
-        respond=started(now, severity.respond_within),
-        resolve=started(now, severity.resolve_within),
+        respond=_clock(draft, severity.respond_within, now),
+        resolve=_clock(draft, severity.resolve_within, now),
         ladder=start_ladder(draft.incident, severity, now),
+        since=now,
+        informed=(),
+        updates=(),
+        progress=None,
+        checked={},
         acknowledged_at=None,
         acknowledged_by=None,
         acknowledgement_expires=None,
         resolved_at=None,
         resolved_by=None,
+        code=None,
         week_due=next_week_start(draft.recorded_at, draft.rules.timezone),
     )
+    start_updates(draft, now)
 
 
 def reopen(
     draft: Draft, by: str, actor: str, occurred_at: datetime, text: Text | None, now: datetime
 ) -> None:
     """Begin again: a fresh response is owed, with fresh clocks and today's contacts."""
+    review.withdraw(draft)
     start(draft, now)
     respond, resolve = draft.incident.respond.due, draft.incident.resolve.due
     data = {"by": by, "respond_due": stamp_or_none(respond), "resolve_due": stamp_or_none(resolve)}
     draft.event("reopened", actor, data, occurred_at, text)
-    fire_lapsed(draft, now, inclusive=True)
+    assign_roles(draft)
 
 
 def resolve(
@@ -85,18 +125,65 @@ def resolve(
     text: Text | None,
     now: datetime,
 ) -> None:
-    """End it: clocks stop, the ladder ends, and whoever was paged is told."""
+    """End it: clocks stop, the ladder ends, and whoever was told of it is told; a review may be due."""
     incident = draft.incident
     event = draft.event("resolved", actor, {"by": by, "code": code}, occurred_at, text)
+    if text is not None:
+        draft.say("resolution", event.seq)
     draft.set(
         status="resolved",
         resolved_at=now,
         resolved_by=actor,
+        code=code,
         respond=incident.respond.stopped(now),
         resolve=incident.resolve.stopped(now),
         ladder=replace(incident.ladder, running=False) if incident.ladder else None,
         acknowledgement_expires=None,
+        updates=(),
         week_due=None,
     )
+    for each in draft.severity.updates:
+        draft.tell(each.notify, "resolved", "the incident is resolved", event)
     told = tuple(contact for contact in incident.told if contact in draft.directory.contacts)
     draft.tell(told, "resolved", "the incident is resolved", event)
+    review.require(draft)
+
+
+def _begin(
+    draft: Draft, actor: str, rule: str, declaration: str | None, occurred_at: datetime, text: Text | None
+) -> None:
+    start(draft, draft.now)
+    data = _identity(draft.incident) | {
+        "rule": rule,
+        "declaration": declaration,
+        "drill": draft.incident.drill,
+        "respond_due": stamp_or_none(draft.incident.respond.due),
+        "resolve_due": stamp_or_none(draft.incident.resolve.due),
+    }
+    draft.event("opened", actor, data, occurred_at, text)
+    assign_roles(draft)
+
+
+def _clock(draft: Draft, window: Span | None, now: datetime) -> Clock:
+    return Clock(span_after(now, window, draft.rules) if window is not None else None)
+
+
+def _identity(incident: Incident) -> dict[str, object]:
+    return {
+        "plan": incident.plan,
+        "source": incident.source,
+        "name": incident.name,
+        "service": incident.service,
+        "severity": incident.severity,
+        "rules": incident.rules,
+        "group": incident.group,
+    }
+
+
+def severity_dues(draft: Draft) -> dict[str, str | None]:
+    """Both clocks' due instants, for the event of a severity that has changed."""
+    respond, resolve = draft.incident.respond.due, draft.incident.resolve.due
+    return {
+        "respond_due": stamp(respond) if respond else None,
+        "resolve_due": stamp(resolve) if resolve else None,
+    }

@@ -5,44 +5,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
-Until = Literal["acknowledged", "resolved"]
+from shared.domain.hours import BusinessHours, Span
+from shared.domain.matrix import Severity
+from shared.domain.oncall import Absence, Rotation
 
-
-@dataclass(frozen=True)
-class Step:
-    """One rung of an escalation: this long after its start, these contacts (by name, never empty)."""
-
-    after: timedelta
-    notify: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """How often the whole ladder starts again (0: never) and how long after its last step.
-
-    The same pause follows the last round before the escalation counts as exhausted.
-    """
-
-    times: int = 0
-    every: timedelta = timedelta(minutes=15)
-
-
-@dataclass(frozen=True)
-class Severity:
-    """One row of the plan's severity matrix; the order in the plan is the order of loudness."""
-
-    name: str
-    title: str = ""
-    respond_within: timedelta | None = None
-    resolve_within: timedelta | None = None
-    steps: tuple[Step, ...] = ()
-    until: Until = "acknowledged"
-    repeat: Repeat = Repeat()
-    acknowledgement_expires: timedelta | None = None
+Phase = Literal["initial", "investigation", "resolution", "verification", "post-incident"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +27,9 @@ class Match:
     service: str | None = None
     """Against the service that was decided first."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a measured value -> comparisons that must all hold, ``> 10``, ``<= 50``."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +39,8 @@ class Service:
     name: str
     title: str = ""
     match: tuple[Match, ...] = ()
+    customer_facing: bool = False
+    """Whether customers see it when it fails."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +60,86 @@ class Grouping:
     by: tuple[str, ...]
     """Label names, or the words ``service``, ``alert`` and ``source``."""
     when: Match = Match()
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """When an incident is declared: only once an alert that matches has been firing for ``after``.
+
+    Until then it is pending, and dropped if it clears first. The first that matches decides; where none does,
+    the incident is declared at once.
+    """
+
+    name: str
+    after: timedelta
+    when: Match = Match()
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that somebody plays in an incident, given at its opening: the primary, or else the secondary."""
+
+    name: str
+    title: str = ""
+    primary: str = ""
+    """A contact or a rotation."""
+    secondary: str | None = None
+    services: tuple[str, ...] = ()
+    """Only for incidents of these services; none named: for all."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to do or to check."""
+
+    id: str
+    text: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Checklist:
+    """What is to be done in one phase. Required items stand before resolving; those of ``post-incident``
+    before the review is complete."""
+
+    name: str
+    phase: Phase
+    items: tuple[Item, ...]
+    title: str = ""
+    severities: tuple[str, ...] = ()
+    """None named: every severity."""
+
+
+@dataclass(frozen=True)
+class ClosingCode:
+    """One of the codes under which an incident may be closed by a person."""
+
+    name: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class ReviewRule:
+    """Which incidents are reviewed afterwards, by when, and who is reminded."""
+
+    severities: tuple[str, ...]
+    due_within: Span
+    """From the resolution."""
+    notify: tuple[str, ...] = ()
+    """Contacts, rotations or roles: told that it is due, reminded, and chased."""
+    remind: tuple[timedelta, ...] = ()
+    """How long before it is due; longest first."""
+    overdue_notify: tuple[str, ...] = ()
+    """Told as well once it is overdue."""
+    overdue_every: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ActionItemRule:
+    """Who is chased about an action item past its due date, beside its owner, and how often."""
+
+    notify: tuple[str, ...] = ()
+    every: timedelta = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -109,6 +165,15 @@ class Rules:
     """Whether the incident is resolved when its last alert is."""
     alarm: tuple[str, ...] = ()
     """Contacts for Tocsin's own alarms: exhausted escalation, unreachable or vanished contact."""
+    hours: BusinessHours | None = None
+    """None: business time is all the time, and every day is a business day."""
+    declare: tuple[Declaration, ...] = ()
+    roles: tuple[Role, ...] = ()
+    checklists: tuple[Checklist, ...] = ()
+    closing_codes: tuple[ClosingCode, ...] = ()
+    """Where there are any, a person who resolves names one and says in words what was done."""
+    review: ReviewRule | None = None
+    action_items: ActionItemRule = ActionItemRule()
 
     def severity(self, name: str) -> Severity:
         """The severity of that name; KeyError where the plan has none."""
@@ -120,6 +185,35 @@ class Rules:
     def loudness(self, name: str) -> int:
         """0 for the loudest severity, and so on."""
         return [severity.name for severity in self.severities].index(name)
+
+    def ruling(self, severity: str, service: str) -> Severity:
+        """The severity as it rules incidents of a service: what is for other services is left out."""
+        row = self.severity(severity)
+        if not row.selective:
+            return row
+        faces = self.faces_customers(service)
+        return replace(
+            row,
+            steps=tuple(step for step in row.steps if _is_for(step.services, service)),
+            inform=tuple(
+                each
+                for each in row.inform
+                if _is_for(each.services, service) and (faces or not each.customer_facing)
+            ),
+            updates=tuple(each for each in row.updates if faces or not each.customer_facing),
+        )
+
+    def faces_customers(self, service: str) -> bool:
+        """Whether customers see that service when it fails."""
+        return any(each.customer_facing for each in self.services if each.name == service)
+
+    def roles_for(self, service: str) -> tuple[Role, ...]:
+        """The roles that an incident of a service has."""
+        return tuple(role for role in self.roles if _is_for(role.services, service))
+
+    def checklists_for(self, severity: str) -> tuple[Checklist, ...]:
+        """The checklists of an incident of a severity."""
+        return tuple(each for each in self.checklists if _is_for(each.severities, severity))
 
 
 @dataclass(frozen=True)
@@ -151,14 +245,27 @@ class Contact:
     name: str
     title: str = ""
     reach: tuple[Reach, ...] = ()
+    calendar: Calendar | None = None
+    """Where their absences stand."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The address of an ICS calendar: in the open, or as the name of a secret; exactly one of them."""
+
+    url: str | None = None
+    secret: str | None = None
 
 
 @dataclass(frozen=True)
 class Directory:
-    """Who can be told, and how, as of now."""
+    """Who can be told, and how, as of now. Contacts, rotations and roles share one set of names."""
 
     contacts: Mapping[str, Contact]
     channels: Mapping[str, Channel]
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    absences: Mapping[str, tuple[Absence, ...]] = field(default_factory=dict)
+    """Contact -> when they are away, as their calendar was last read."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +281,56 @@ class SourceTrust:
 
 
 @dataclass(frozen=True)
+class Template:
+    """The words of a notification or name, in Jinja2; `body` alone where there is no subject."""
+
+    body: str
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class RunbookRule:
+    """Which runbook is for which alerts; the first that matches."""
+
+    runbook: str
+    when: Match = Match()
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A rehearsed incident, opened on schedule in the plan's time zone."""
+
+    name: str
+    title: str
+    nth: int
+    """Which one of the month, 1 to 5; 0 for every week."""
+    weekday: int
+    """0 is Monday."""
+    at: int
+    """Minutes since midnight."""
+    service: str
+    severity: str
+    scenario: str = ""
+    runbook: str | None = None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What is still open of some severities, told together each day or week."""
+
+    name: str
+    severities: tuple[str, ...]
+    notify: tuple[str, ...]
+    at: int
+    """Minutes since midnight, in the plan's time zone."""
+    weekday: int | None = None
+    """0 is Monday; None: every day."""
+    business_days: bool = False
+    """Only on business days."""
+    template: str | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A plan as loaded: rules, directory, and who may see it (nobody named: everyone with a role)."""
 
@@ -185,8 +342,19 @@ class Plan:
     sources: Mapping[str, SourceTrust] = field(default_factory=dict)
     targets: Mapping[str, int] = field(default_factory=dict)
     """KPI targets by KPI name, in that KPI's unit."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """A template with the name of a kind of notification is that kind's."""
+    runbooks: tuple[RunbookRule, ...] = ()
+    drills: tuple[Drill, ...] = ()
+    digests: tuple[Digest, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that templates may name: dashboards, status page."""
 
 
 def rules_hash(text: str) -> str:
     """The name of frozen rules: SHA-256 of their canonical text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _is_for(named: tuple[str, ...], one: str) -> bool:
+    return not named or one in named

@@ -8,14 +8,20 @@ from datetime import datetime
 from typing import Literal
 
 from shared.domain import opening
+from shared.domain.cadence import PostUpdate, post_update
 from shared.domain.change import Change, Draft, stamp_or_none
-from shared.domain.errors import Fault, InvalidInput, Refused
+from shared.domain.checklist import Tick, check_closing, tick
+from shared.domain.deadlines import span_after
+from shared.domain.errors import Fault, InvalidInput, NotFound, Refused
 from shared.domain.escalation import fire_lapsed
 from shared.domain.incident import Head, Incident, Ladder
 from shared.domain.plan import Directory, Rules
+from shared.domain.review import ChangeItem, WriteReview, change_item, write
+from shared.domain.roles import HandOver, hand_over
+from shared.domain.severity import SetSeverity, page_beside_the_acknowledgement, set_severity
 from shared.domain.timeline import Text
 
-NoteKind = Literal["note", "action-taken", "cause", "mitigation"]
+NoteKind = Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"]
 COMMANDS_KEPT = 16
 
 
@@ -55,7 +61,19 @@ class Reopen:
     reason: Text | None = None
 
 
-Command = Acknowledge | Note | Escalate | Resolve | Reopen
+Command = (
+    Acknowledge
+    | Note
+    | Escalate
+    | Resolve
+    | Reopen
+    | PostUpdate
+    | HandOver
+    | SetSeverity
+    | Tick
+    | WriteReview
+    | ChangeItem
+)
 
 
 def respond(
@@ -74,6 +92,8 @@ def respond(
     """
     if key is not None and key in incident.commands:
         return None
+    if incident.hidden:
+        raise NotFound(f"there is no incident {incident.id}")
     draft = Draft(incident, incident, rules, directory, now)
     draft.keep_waiting()
     fire_lapsed(draft, now, inclusive=False)
@@ -90,14 +110,36 @@ def _apply(draft: Draft, command: Command, actor: str) -> None:
         case Acknowledge():
             _acknowledge(draft, actor)
         case Note(kind, text):
-            draft.event("noted", actor, {"kind": kind}, text=text)
+            event = draft.event("noted", actor, {"kind": kind}, text=text)
+            if kind != "note":
+                draft.say(kind, event.seq)
         case Escalate(to, reason):
             _escalate(draft, actor, to, reason)
         case Resolve(resolution, code):
             _refuse_if_resolved(draft.incident)
+            check_closing(draft.incident, draft.rules, resolution, code)
             opening.resolve(draft, "person", actor, draft.now, code, resolution, draft.now)
         case Reopen(reason):
             _reopen(draft, actor, reason)
+        case SetSeverity():
+            _set_severity(draft, actor, command)
+        case _:
+            _see_through(draft, command, actor)
+
+
+def _see_through(draft: Draft, command: Command, actor: str) -> None:
+    """What goes on beside the escalation."""
+    match command:
+        case PostUpdate():
+            post_update(draft, actor, command)
+        case HandOver():
+            hand_over(draft, actor, command)
+        case Tick():
+            tick(draft, actor, command)
+        case WriteReview():
+            write(draft, actor, command)
+        case ChangeItem():
+            change_item(draft, actor, command)
 
 
 def declare(
@@ -120,8 +162,9 @@ def _acknowledge(draft: Draft, actor: str) -> None:
     if incident.status == "resolved":
         draft.event("acknowledged-late", actor, {})
         return
-    severity = draft.rules.severity(incident.severity)
-    expires = now + severity.acknowledgement_expires if severity.acknowledgement_expires else None
+    severity = draft.severity
+    window = severity.acknowledgement_expires
+    expires = span_after(now, window, draft.rules) if window is not None else None
     first = incident.respond.stopped_at is None
     draft.event("acknowledged", actor, {"first": first, "expires": stamp_or_none(expires)})
     draft.set(
@@ -138,29 +181,49 @@ def _acknowledge(draft: Draft, actor: str) -> None:
 def _escalate(draft: Draft, actor: str, to: str | None, reason: Text | None) -> None:
     _refuse_if_resolved(draft.incident)
     incident = draft.incident
-    severity = draft.rules.severity(incident.severity)
+    severity = draft.severity
     if to is not None:
-        known = draft.directory.contacts
+        roles = [role.name for role in draft.rules.roles_for(incident.service)]
+        known = [*draft.directory.contacts, *draft.directory.rotations, *roles]
         if to not in known:
             raise InvalidInput("escalate", [Fault("to", f"no contact {to!r}; there are {', '.join(known)}")])
-        named = {"to": [to], "round": None, "step": None}
+        named = {"to": [to], "round": None, "step": None, "on_call": draft.on_call((to,))}
         event = draft.event("escalated-manually", actor, named, text=reason)
+        if reason is not None:
+            draft.say("assistance-needed", event.seq)
         draft.tell((to,), "manual", "a responder asks for you", event)
         return
     ladder = incident.ladder
     if ladder is None or ladder.step >= len(severity.steps):
         raise Refused("the escalation has no step left; name a contact with `to`")
     step = severity.steps[ladder.step]
-    data = {"to": list(step.notify), "round": ladder.round, "step": ladder.step + 1}
+    data = {
+        "to": list(step.notify),
+        "round": ladder.round,
+        "step": ladder.step + 1,
+        "on_call": draft.on_call(step.notify),
+    }
     event = draft.event("escalated-manually", actor, data, text=reason)
+    if reason is not None:
+        draft.say("assistance-needed", event.seq)
     draft.set(ladder=_climbed(ladder))
-    draft.tell(step.notify, "manual", "a responder escalates to the next step", event)
+    draft.tell(step.notify, "manual", "a responder escalates to the next step", event, step.template)
 
 
 def _reopen(draft: Draft, actor: str, reason: Text | None) -> None:
     if draft.incident.status != "resolved":
         raise Refused(f"the incident is {draft.incident.status}; only a resolved one can be reopened")
     opening.reopen(draft, "person", actor, draft.now, reason, draft.now)
+    fire_lapsed(draft, draft.now, inclusive=True)
+
+
+def _set_severity(draft: Draft, actor: str, command: SetSeverity) -> None:
+    before, acknowledged = draft.incident.severity, draft.incident.status == "acknowledged"
+    if not set_severity(draft, actor, command):
+        return
+    fire_lapsed(draft, draft.now, inclusive=True)
+    if acknowledged and draft.rules.loudness(command.severity) < draft.rules.loudness(before):
+        page_beside_the_acknowledgement(draft)
 
 
 def _refuse_if_resolved(incident: Incident) -> None:
@@ -173,4 +236,4 @@ def _paused(ladder: Ladder) -> Ladder:
 
 
 def _climbed(ladder: Ladder) -> Ladder:
-    return replace(ladder, step=ladder.step + 1)
+    return replace(ladder, step=ladder.step + 1, at=None)

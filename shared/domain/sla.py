@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,6 @@ class Clock:
     def stopped(self, now: datetime) -> Clock:
         """The first stop counts."""
         return self if self.stopped_at else replace(self, stopped_at=now)
-
-
-def started(now: datetime, window: timedelta | None) -> Clock:
-    """A fresh clock; `Clock.due` is ``now`` + ``window``."""
-    return Clock(due=now + window if window else None)
 
 
 UNSET = Clock()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.timeline import GENESIS, Event, parse_stamp
+from shared.kpi.aftermath import Aftermath
 from shared.kpi.clocks import Clock
 from shared.kpi.definitions import FIRST_RESPONSE_SECONDS
-from shared.kpi.metrics import Fact
+from shared.kpi.metrics import OF_DRILLS, Fact
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,17 @@ class Incident:
     respond: Clock
     resolve: Clock
     rules: str
+    drill: str | None
+    """The drill that it rehearses; None where it is meant."""
+    review_due: datetime | None
+    """Of the latest review asked for; None where there was none, or a reopening withdrew it."""
+    review_completed_at: datetime | None
+    items_open: int
 
 
 @dataclass(frozen=True)
 class Account:
-    """What a subject contributes to a week; ``incident`` is None for a journal."""
+    """What a subject contributes to a week; ``incident`` is None for a journal, and before it is opened."""
 
     subject: str
     length: int
@@ -77,6 +84,7 @@ class Reading:
     opened: Event | None = None
     rounds: list[Round] = field(default_factory=list)
     open_at_start: bool | None = None
+    aftermath: Aftermath = field(default_factory=Aftermath)
     alerts: int = 0
     escalations: int = 0
     dispositions: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
@@ -87,6 +95,16 @@ class Reading:
     def is_open(self) -> bool:
         """Whether it was opened and is not resolved."""
         return self.state in ("open", "acknowledged")
+
+    @property
+    def drill(self) -> str | None:
+        """The drill that it rehearses, if it does."""
+        return None if self.opened is None else self.opened.data.get("drill")
+
+    @property
+    def belongs(self) -> bool:
+        """Whether it belongs to a week without an event in it: open, or a review or action items to come."""
+        return self.is_open or (self.drill is None and self.aftermath.unfinished)
 
     def reach(self, event: Event) -> None:
         """Go on to an event: what lapsed before it is decided, what it says itself is not yet read."""
@@ -100,6 +118,7 @@ class Reading:
         if self.rounds:
             for clock in self.rounds[-1].clocks:
                 clock.lapse(now)
+        self.aftermath.lapse(now)
 
     def add(self, at: datetime, metric: str, value: int = 1, code: str = "") -> None:
         """A fact, if it is of the week."""
@@ -130,7 +149,9 @@ class Reading:
         self._add_verdicts()
         self._compare_breaches()
         self._add_alerts()
-        return Account(subject, self.length, self.head, self._incident(), tuple(sorted(self.facts)))
+        self._add_aftermath()
+        facts = self.facts if self.drill is None else _of_drill(self.facts)
+        return Account(subject, self.length, self.head, self._incident(), tuple(sorted(facts)))
 
     def _add_states(self) -> None:
         if self.open_at_start:
@@ -158,12 +179,21 @@ class Reading:
 
     def _add_alerts(self) -> None:
         for (metric, disposition), (count, last_at) in self.dispositions.items():
-            self.add(last_at, metric, count, disposition)
+            on_none = metric == "incident_alerts" and self.opened is None
+            self.add(last_at, "other_alerts" if on_none else metric, count, disposition)
         on_incident = [
             at for (metric, _), (_, at) in self.dispositions.items() if metric == "incident_alerts"
         ]
-        if on_incident:
+        if on_incident and self.opened is not None:
             self.add(max(on_incident), "incident_alerted")
+
+    def _add_aftermath(self) -> None:
+        for clock in self.aftermath.clocks:
+            if clock.decided_at is not None and clock.outcome != "void":
+                self.add(clock.decided_at, "review_in_time", int(clock.outcome == "met"))
+        for metric, count in self.aftermath.states(self.end):
+            if count:
+                self.facts.append(Fact(self.end, metric, "", count))
 
     def _incident(self) -> Incident | None:
         if self.opened is None:
@@ -184,7 +214,16 @@ class Reading:
             respond=first.respond,
             resolve=first.resolve,
             rules=data["rules"],
+            drill=self.drill,
+            review_due=self.aftermath.due,
+            review_completed_at=self.aftermath.completed_at,
+            items_open=len(self.aftermath.items_open),
         )
+
+
+def _of_drill(facts: list[Fact]) -> list[Fact]:
+    """Facts of a drill, under the names of their own; those that drills do not have are left out."""
+    return [replace(fact, metric=OF_DRILLS[fact.metric]) for fact in facts if fact.metric in OF_DRILLS]
 
 
 def instant_or_none(value: str | None) -> datetime | None:

@@ -5,54 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-VERSION = 1
+from shared.kpi.definition import MEASURED, Definition, shown
+from shared.kpi.definitions_of_plans import OF_PLANS
+
+VERSION = 2
 """Counts up whenever a definition, a metric or a column changes its meaning."""
 
 FIRST_RESPONSE_SECONDS = 300
-
-PERCENTILES = (50, 90, 95)
-PERCENTILE_METHOD = (
-    "nearest rank: of n values in ascending order, the p-th percentile is the value at rank "
-    "ceil(p × n / 100), counted from 1; always a value that was measured"
-)
-
-Kind = Literal["count", "duration", "share", "ratio", "breakdown"]
-"""How facts become a figure.
-
-count: the sum of the facts' values. duration: mean, percentiles and maximum of the values. share: percent of
-the facts whose value is 1. ratio: the sum over ``metrics`` divided by the sum over ``per``, as percent where
-the unit says so. breakdown: the sum for each code.
-"""
-TargetKind = Literal["at most", "at least"]
-
-
-@dataclass(frozen=True)
-class Definition:
-    """One KPI. ``metrics`` and ``per`` name metrics of ``audit.csv``; ``code`` narrows them."""
-
-    name: str
-    kind: Kind
-    unit: str
-    words: str
-    metrics: tuple[str, ...]
-    numerator: str = "the count"
-    denominator: str = "none"
-    exclusions: str = "none"
-    per: tuple[str, ...] = ()
-    code: str | None = None
-    target: TargetKind | None = None
-    """Which side of a plan's target is good."""
-
-    @property
-    def target_name(self) -> str:
-        """What a plan calls the target: the KPI's name, with ``_mean`` behind it for durations."""
-        return f"{self.name}_mean" if self.kind == "duration" else self.name
-
-
-_SECONDS = "sum of the whole seconds measured"
 
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
@@ -108,7 +69,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "from the start of the earliest alert, as the source tells it, to the recording of the opening",
         ("time_to_detect_seconds",),
-        _SECONDS,
+        MEASURED,
         "incidents opened in the week",
         "incidents declared by hand; a start after the recording counts as 0, and under control clock_ahead",
         target="at most",
@@ -119,7 +80,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "from the recording of the opening to the recording of the first acknowledgement by a person",
         ("time_to_acknowledge_seconds",),
-        _SECONDS,
+        MEASURED,
         "incidents first acknowledged in the week, before they were first resolved",
         "incidents resolved before anyone acknowledged them; acknowledgements after a reopening",
         target="at most",
@@ -130,7 +91,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "from the recording of a reopening to the recording of the next acknowledgement by a person",
         ("time_to_acknowledge_again_seconds",),
-        _SECONDS,
+        MEASURED,
         "reopenings first acknowledged in the week",
         "reopenings resolved before anyone acknowledged them",
         target="at most",
@@ -141,7 +102,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "from the recording of the opening to the recording of the first resolution, whoever resolved",
         ("time_to_resolve_seconds",),
-        _SECONDS,
+        MEASURED,
         "incidents first resolved in the week",
         "what followed a reopening",
         target="at most",
@@ -152,7 +113,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "time_to_resolve of the incidents that a person resolved",
         ("time_to_resolve_seconds",),
-        _SECONDS,
+        MEASURED,
         "incidents first resolved in the week, by a person",
         "what followed a reopening; resolutions by the source",
         code="person",
@@ -164,7 +125,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "time_to_resolve of the incidents that the source resolved",
         ("time_to_resolve_seconds",),
-        _SECONDS,
+        MEASURED,
         "incidents first resolved in the week, by the source",
         "what followed a reopening; resolutions by people",
         code="source",
@@ -176,7 +137,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "from the recording of a reopening to the recording of the next resolution",
         ("time_to_resolve_again_seconds",),
-        _SECONDS,
+        MEASURED,
         "reopenings resolved in the week",
         "the time before the reopening",
         target="at most",
@@ -232,7 +193,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("incident_alerts",),
         "alerts, firing or resolved, on incidents' timelines, recorded in the week, each with its count",
         "incidents with at least one such alert",
-        "alerts that changed no incident, which stand in the plan's journal",
+        "alerts that changed no incident, which stand in the plan's journal; those of drills and the pending",
         per=("incident_alerted",),
         target="at most",
     ),
@@ -241,8 +202,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         "breakdown",
         "alerts",
         "what became of the alerts recorded in the week, each with its count",
-        ("incident_alerts", "journal_alerts"),
-        exclusions="by severity and service: the alerts of the plan's journal, which knows neither",
+        ("incident_alerts", "other_alerts", "journal_alerts"),
+        exclusions="by severity and service: alerts of the plan's journal, of drills and of what is pending",
     ),
     Definition(
         "escalations_by_step",
@@ -273,7 +234,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "seconds",
         "how long after the instant at which an escalation was due Tocsin escalated",
         ("escalation_late_seconds",),
-        _SECONDS,
+        MEASURED,
         "escalations recorded in the week",
         "escalations by hand",
         target="at most",
@@ -305,28 +266,11 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("contact_missing",),
         target="at most",
     ),
+    *OF_PLANS,
 )
 
 TARGETS: frozenset[str] = frozenset(one.target_name for one in DEFINITIONS if one.target)
 """Every name under which a plan may state a target."""
-
-
-def shown(definition: Definition) -> dict[str, Any]:
-    """The definition as ``kpi.json`` carries it."""
-    return {
-        "words": definition.words,
-        "kind": definition.kind,
-        "unit": definition.unit,
-        "numerator": definition.numerator,
-        "denominator": definition.denominator,
-        "exclusions": definition.exclusions,
-        "percentiles": PERCENTILE_METHOD if definition.kind == "duration" else None,
-        "target_kind": definition.target,
-        "target_name": definition.target_name if definition.target else None,
-        "metrics": list(definition.metrics),
-        "per": list(definition.per),
-        "code": definition.code,
-    }
 
 
 def digest(value: Mapping[str, Any]) -> str:

@@ -12,17 +12,19 @@ from shared.kpi.account import Account, Reading, instant_or_none
 def account_of(subject: str, events: Iterable[Event], start: datetime, end: datetime) -> Account | None:
     """The account of one subject's events, all recorded before ``end``, for the half-open week.
 
-    None where none of them was recorded in the week and no incident was open when it began.
+    None where none of them was recorded in the week and, when it began, no incident was open and none had a
+    review or action items to come. Before it is ``opened`` there is no incident: only alerts count.
     """
     reading = Reading(start, end)
     for event in events:
         reading.reach(event)
-        handle = _HANDLERS.get(event.type)
+        begun = reading.opened is not None or event.type == "opened"
+        handle = _ALWAYS.get(event.type) or (_HANDLERS.get(event.type) if begun else None)
         if handle is not None:
             handle(reading, event)
     if reading.open_at_start is None:
         reading.open_at_start = reading.is_open
-        return reading.account(subject) if reading.is_open else None
+        return reading.account(subject) if reading.belongs else None
     return reading.account(subject)
 
 
@@ -43,10 +45,11 @@ def _opened(reading: Reading, event: Event) -> None:
 
 def _reopened(reading: Reading, event: Event) -> None:
     reading.begin(event, "_again")
+    reading.aftermath.withdraw(event.recorded_at)
     reading.add(event.recorded_at, "incident_reopened")
 
 
-def _severity_raised(reading: Reading, event: Event) -> None:
+def _severity_changed(reading: Reading, event: Event) -> None:
     reading.severity = event.data["to"]
     this = reading.rounds[-1]
     this.respond.move(instant_or_none(event.data.get("respond_due")), event.recorded_at)
@@ -106,6 +109,33 @@ def _escalated_manually(reading: Reading, event: Event) -> None:
     reading.add(event.recorded_at, "escalated_manually")
 
 
+def _update_lapsed(reading: Reading, event: Event) -> None:
+    reading.add(event.recorded_at, "update_missed", event.data["missed"], event.data["audience"])
+
+
+def _status_updated(reading: Reading, event: Event) -> None:
+    for audience in event.data["audiences"]:
+        reading.add(event.recorded_at, "update_sent", 1, audience)
+
+
+def _checked(reading: Reading, event: Event) -> None:
+    if event.data["state"] == "overridden":
+        reading.add(event.recorded_at, "checklist_overridden", 1, event.data["phase"])
+
+
+def _review_required(reading: Reading, event: Event) -> None:
+    reading.aftermath.require(parse_stamp(event.data["due"]), event.recorded_at)
+
+
+def _review_completed(reading: Reading, event: Event) -> None:
+    reading.aftermath.complete(event.recorded_at)
+
+
+def _action_item(reading: Reading, event: Event) -> None:
+    if reading.aftermath.change(event.data):
+        reading.add(event.recorded_at, "action_item_done")
+
+
 def _alerts(reading: Reading, event: Event) -> None:
     _count(reading, event, "incident_alerts")
 
@@ -127,10 +157,19 @@ def _single(metric: str, value: int = 1) -> Callable[[Reading, Event], None]:
     return lambda reading, event: reading.add(event.recorded_at, metric, value)
 
 
+_ALWAYS: Mapping[str, Callable[[Reading, Event], None]] = {
+    "alerts": _alerts,
+    "dispositions": _dispositions,
+    "drill-missed": _single("drill_missed"),
+    "digest-failed": _single("digest_failed"),
+    "coverage-gap": _single("coverage_gap"),
+}
+"""What counts also where there is no incident: alerts, and what a journal tells."""
 _HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
     "opened": _opened,
     "reopened": _reopened,
-    "severity-raised": _severity_raised,
+    "severity-raised": _severity_changed,
+    "severity-changed": _severity_changed,
     "acknowledged": _acknowledged,
     "acknowledgement-expired": _expired,
     "resolved": _resolved,
@@ -142,8 +181,14 @@ _HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
     "delivery-failed": _single("delivery_succeeded", 0),
     "contact-unreachable": _single("contact_unreachable"),
     "contact-missing": _single("contact_missing"),
-    "alerts": _alerts,
-    "dispositions": _dispositions,
+    "oncall-empty": _single("oncall_empty"),
+    "informed": _single("informed"),
+    "update-lapsed": _update_lapsed,
+    "status-updated": _status_updated,
+    "checked": _checked,
+    "review-required": _review_required,
+    "review-completed": _review_completed,
+    "action-item": _action_item,
 }
 
 

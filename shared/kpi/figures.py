@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.kpi.account import Account
-from shared.kpi.definitions import PERCENTILES, Definition
+from shared.kpi.definition import PERCENTILES, Definition
 from shared.kpi.metrics import Fact
 
 Figure = dict[str, Any]
@@ -57,7 +57,11 @@ class Slice:
 
 @dataclass
 class Tally:
-    """All facts of a week. A journal knows neither severity nor service, so it counts for the plan only."""
+    """All facts of a week.
+
+    A journal knows neither severity nor service, so it counts for the plan only; and so does a drill, which
+    enters no severity's or service's figures.
+    """
 
     plan: Slice = field(default_factory=Slice)
     severities: dict[str, Slice] = field(default_factory=dict)
@@ -66,7 +70,7 @@ class Tally:
     def add(self, account: Account) -> None:
         """Count one subject in."""
         slices = [self.plan]
-        if account.incident is not None:
+        if account.incident is not None and account.incident.drill is None:
             slices.append(self.severities.setdefault(account.incident.severity, Slice()))
             slices.append(self.services.setdefault(account.incident.service, Slice()))
         for part in slices:

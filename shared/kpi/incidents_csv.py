@@ -1,15 +1,13 @@
-"""`incidents.csv`: one row for each incident that existed in the week."""
+"""`incidents.csv`: one row for each incident that existed in the week, drills left out."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
 
 from shared.domain.timeline import stamp
 from shared.kpi.account import Account
-from shared.kpi.clocks import Clock
-from shared.kpi.csv_cells import line
+from shared.kpi.csv_cells import instant, line, verdict
 
 NAME = "incidents.csv"
 COLUMNS = {
@@ -29,6 +27,9 @@ COLUMNS = {
     "resolve_due": "target of the opening's resolve clock",
     "respond_met": "1 met, 0 missed, empty: no target, or not decided",
     "resolve_met": "1 met, 0 missed, empty: no target, or not decided",
+    "review_due": "of the latest review asked for; empty: none, or withdrawn by a reopening",
+    "review_completed_at": "recording of that review's completion",
+    "action_items_open": "action items still to be done at the week's end",
     "rules": "hash of the rules frozen at its opening",
     "timeline_length": "events up to the week's end",
     "head_hash": "hash of the last of them",
@@ -41,9 +42,9 @@ def header() -> bytes:
 
 
 def row(account: Account) -> bytes:
-    """The row of one incident; nothing for a journal."""
+    """The row of one incident; nothing for a drill, a journal, and what is not an incident yet."""
     incident = account.incident
-    if incident is None:
+    if incident is None or incident.drill is not None:
         return b""
     return line(
         (
@@ -54,15 +55,18 @@ def row(account: Account) -> bytes:
             incident.source,
             incident.state,
             stamp(incident.opened_at),
-            _instant(incident.acknowledged_at),
-            _instant(incident.resolved_at),
+            instant(incident.acknowledged_at),
+            instant(incident.resolved_at),
             incident.reopened,
             incident.alerts,
             incident.escalations,
-            _instant(incident.respond.due),
-            _instant(incident.resolve.due),
-            _verdict(incident.respond),
-            _verdict(incident.resolve),
+            instant(incident.respond.due),
+            instant(incident.resolve.due),
+            verdict(incident.respond),
+            verdict(incident.resolve),
+            instant(incident.review_due),
+            instant(incident.review_completed_at),
+            incident.items_open,
             incident.rules,
             account.length,
             account.head,
@@ -71,9 +75,17 @@ def row(account: Account) -> bytes:
 
 
 def open_in(pieces: Iterable[bytes]) -> set[str]:
-    """The incidents that a file shows as not resolved."""
+    """The subjects that a file, this one or ``drills.csv``, shows with something to come.
+
+    Those not resolved, and those whose review is pending or that have action items to be done.
+    """
     rows = csv.DictReader(text.decode("utf-8") for text in _lines(pieces))
-    return {cells["id"] for cells in rows if cells["state"] != "resolved"}
+    return {cells["id"] for cells in rows if cells["state"] != "resolved" or _unfinished(cells)}
+
+
+def _unfinished(cells: Mapping[str, str]) -> bool:
+    pending = bool(cells.get("review_due")) and not cells.get("review_completed_at")
+    return pending or cells.get("action_items_open", "0") != "0"
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -81,11 +93,3 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         *whole, rest = (rest + piece).split(b"\n")
         yield from whole
-
-
-def _instant(at: datetime | None) -> str | None:
-    return None if at is None else stamp(at)
-
-
-def _verdict(clock: Clock) -> int | None:
-    return {"met": 1, "missed": 0}.get(clock.outcome)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.kpi.definitions import DEFINITIONS, VERSION, Definition, digest, shown
+from shared.kpi.definition import Definition, shown
+from shared.kpi.definitions import DEFINITIONS, VERSION, digest
 from shared.kpi.figures import Slice, Tally, against, controls, figure
 
 NAME = "kpi.json"

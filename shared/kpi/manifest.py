@@ -14,7 +14,7 @@ from shared.kpi.definitions import VERSION, digest, digest_of_all
 
 NAME = "manifest.json"
 SUMS = "manifest.sha256"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

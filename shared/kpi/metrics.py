@@ -27,6 +27,7 @@ METRICS: Mapping[str, str] = {
     "breach_underived": "1: a `breached` event of a clock that others do not show missed; code: the clock",
     "incident_alerts": "alerts on the incident's timeline; code: the disposition; at the last of them",
     "incident_alerted": "1: the incident had alerts",
+    "other_alerts": "alerts of a drill, or of what is not an incident yet; code and instant as before",
     "journal_alerts": "alerts that changed no incident; code: the disposition; at the last of them",
     "escalated": "1: Tocsin escalated; code: `step-1` and so on",
     "escalation_late_seconds": "how long after it was due Tocsin escalated; code: the step",
@@ -35,8 +36,36 @@ METRICS: Mapping[str, str] = {
     "delivery_succeeded": "1: the provider accepted; 0: given up",
     "contact_unreachable": "1: no channel of the contact was left",
     "contact_missing": "1: the plan has no such contact",
+    "oncall_empty": "1: nobody was on call where a step or role asked for it",
+    "informed": "1: Tocsin told those who are told without being asked to act",
+    "update_missed": "status updates that were due and did not come; code: the audience",
+    "update_sent": "1: a person gave a status update; code: the audience, one row for each",
+    "checklist_overridden": "1: an item was overridden instead of ticked; code: the phase",
+    "review_in_time": "1: review completed when due or before; 0: missed, at the instant at which it was due",
+    "review_overdue_at_end": "1: a review is past its due instant and not completed when the week ends",
+    "action_item_open_at_end": "action items still to be done when the week ends",
+    "action_item_overdue_at_end": "those of them whose due instant has passed",
+    "action_item_done": "1: an action item was done",
+    "drill_opened": "1: a drill was opened",
+    "drill_resolved": "1: a drill was resolved; code: by `person` or `source`",
+    "drill_time_to_acknowledge_seconds": "opening of a drill to first acknowledgement by a person",
+    "drill_time_to_resolve_seconds": "opening of a drill to first resolution; code: by `person` or `source`",
+    "drill_respond_sla_met": "as `respond_sla_met`, of a drill",
+    "drill_missed": "1: a drill was not opened, as it was found more than a day late",
+    "digest_failed": "1: a digest could not be sent",
+    "coverage_gap": "1: a rotation was found to have nobody on call for a time",
 }
 """Every metric, in words; the value comes first."""
+
+OF_DRILLS: Mapping[str, str] = {
+    "incident_opened": "drill_opened",
+    "incident_resolved": "drill_resolved",
+    "time_to_acknowledge_seconds": "drill_time_to_acknowledge_seconds",
+    "time_to_resolve_seconds": "drill_time_to_resolve_seconds",
+    "respond_sla_met": "drill_respond_sla_met",
+    "incident_alerts": "other_alerts",
+}
+"""What becomes of the metrics of an incident that is a drill; it has no others."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from shared.kpi import audit_csv, incidents_csv
-from shared.kpi.definitions import DEFINITIONS, PERCENTILE_METHOD, VERSION, Definition
+from shared.kpi import audit_csv, drills_csv, incidents_csv
+from shared.kpi.definition import PERCENTILE_METHOD, Definition
+from shared.kpi.definitions import DEFINITIONS, VERSION
 from shared.kpi.metrics import METRICS
 
 _INTRODUCTION = f"""\
@@ -19,13 +20,17 @@ week in which the event that closes it was recorded, a missed target to the week
 Everything is measured between recordings, which never run backwards within a timeline; only the start of an
 alert is the source's own claim. Times are whole seconds, rounded down. Where there is nothing to measure a
 value is `null`. The value of a duration is its mean. A week that is not over is provisional, and its figures
-end at the instant of compiling. An incident that the bundle before left open belongs to a week even where it
-has no event in it.
+end at the instant of compiling. An incident that the bundle before left open, or with a review or action
+items to come, belongs to a week even where it has no event in it.
+
+What is pending is no incident until it is opened: only its alerts count, by disposition. A drill enters no
+figure but those of drills, and stands in `drills.csv` instead of `incidents.csv`; drills count for the plan
+only, not by severity or service.
 
 Percentiles are by {PERCENTILE_METHOD}.
 Other numbers that are no integers are rounded to 6 significant digits.
 
-A bundle holds `kpi.json`, `incidents.csv`, `audit.csv`, `timeline.jsonl`, `manifest.json` and
+A bundle holds `kpi.json`, `incidents.csv`, `drills.csv`, `audit.csv`, `timeline.jsonl`, `manifest.json` and
 `manifest.sha256`, and all of them as `bundle.zip`: stored, in that order, at most 4 GiB.
 `python -m shared.kpi.verify bundle.zip` re-derives every row and figure from `timeline.jsonl`, and needs
 nothing but Python.
@@ -58,6 +63,7 @@ def markdown() -> str:
         *(_kpi(definition) for definition in DEFINITIONS),
         _CONTROLS,
         _table("Columns of `incidents.csv`", "column", incidents_csv.COLUMNS),
+        _table("Columns of `drills.csv`", "column", drills_csv.COLUMNS),
         _table("Columns of `audit.csv`", "column", audit_csv.COLUMNS),
         _table("Metrics of `audit.csv`", "metric", METRICS),
     ]

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.kpi import audit_csv, bundle, incidents_csv, kpi_json, manifest, timeline_jsonl
+from shared.kpi import audit_csv, bundle, drills_csv, incidents_csv, kpi_json, manifest, timeline_jsonl
 
 FILES = (
     kpi_json.NAME,
     incidents_csv.NAME,
+    drills_csv.NAME,
     audit_csv.NAME,
     timeline_jsonl.NAME,
     bundle.NAME,

@@ -25,9 +25,9 @@ from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
-FORMAT = 1
-DEFINITIONS = 1
-DATA = ("kpi.json", "incidents.csv", "audit.csv", "timeline.jsonl")
+FORMAT = 2
+DEFINITIONS = 2
+DATA = ("kpi.json", "incidents.csv", "drills.csv", "audit.csv", "timeline.jsonl")
 LISTED = (*DATA, "manifest.json")
 MEMBERS = (*LISTED, "manifest.sha256")
 PERIOD = ("plan", "week", "timezone", "from", "to", "as_of", "provisional")
@@ -70,7 +70,13 @@ KPIS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], str | None, str | N
     "resolve_sla_attainment": ("share", ("resolve_sla_met",), (), None, "at least"),
     "reopen_rate": ("ratio", ("incident_reopened",), ("incident_resolved",), None, "at most"),
     "alerts_per_incident": ("ratio", ("incident_alerts",), ("incident_alerted",), None, "at most"),
-    "alerts_by_disposition": ("breakdown", ("incident_alerts", "journal_alerts"), (), None, None),
+    "alerts_by_disposition": (
+        "breakdown",
+        ("incident_alerts", "other_alerts", "journal_alerts"),
+        (),
+        None,
+        None,
+    ),
     "escalations_by_step": ("breakdown", ("escalated",), (), None, None),
     "escalations_by_hand": ("count", ("escalated_manually",), (), None, None),
     "escalations_exhausted": ("count", ("escalation_exhausted",), (), None, "at most"),
@@ -78,6 +84,24 @@ KPIS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], str | None, str | N
     "delivery_success": ("share", ("delivery_succeeded",), (), None, "at least"),
     "contacts_unreachable": ("count", ("contact_unreachable",), (), None, "at most"),
     "contacts_missing": ("count", ("contact_missing",), (), None, "at most"),
+    "oncall_empty": ("count", ("oncall_empty",), (), None, "at most"),
+    "stakeholders_informed": ("count", ("informed",), (), None, None),
+    "updates_sent": ("breakdown", ("update_sent",), (), None, None),
+    "updates_missed": ("breakdown", ("update_missed",), (), None, "at most"),
+    "checklist_overridden": ("count", ("checklist_overridden",), (), None, "at most"),
+    "review_completion": ("share", ("review_in_time",), (), None, "at least"),
+    "reviews_overdue": ("count", ("review_overdue_at_end",), (), None, "at most"),
+    "action_items_open": ("count", ("action_item_open_at_end",), (), None, "at most"),
+    "action_items_overdue": ("count", ("action_item_overdue_at_end",), (), None, "at most"),
+    "action_items_done": ("count", ("action_item_done",), (), None, None),
+    "drills_opened": ("count", ("drill_opened",), (), None, "at least"),
+    "drills_resolved": ("count", ("drill_resolved",), (), None, "at least"),
+    "drills_missed": ("count", ("drill_missed",), (), None, "at most"),
+    "drill_time_to_acknowledge": ("duration", ("drill_time_to_acknowledge_seconds",), (), None, "at most"),
+    "drill_time_to_resolve": ("duration", ("drill_time_to_resolve_seconds",), (), None, "at most"),
+    "drill_respond_sla_attainment": ("share", ("drill_respond_sla_met",), (), None, "at least"),
+    "digests_failed": ("count", ("digest_failed",), (), None, "at most"),
+    "coverage_gaps": ("count", ("coverage_gap",), (), None, "at most"),
 }
 """What this verifier knows each KPI to be: kind, metrics, metrics below the line, code, side of a target."""
 
@@ -321,7 +345,7 @@ class Bundle:
         self.kpi: dict[str, Any] = {}
         self.heads: dict[str, str] = {}
         self.rules: set[str] = set()
-        self.incidents = 0
+        self.incidents = self.drills = 0
         self.wanted: dict[str, set[int]] = defaultdict(set)
         """Numbers of the events that earlier bundles name as the last of their timelines."""
         self.hashes: dict[tuple[str, int], str] = {}
@@ -575,7 +599,7 @@ class Round:
             at = event["recorded_at"]
             if due is not None and (due < at or tells_breach(event, clock, due)):
                 return due, "missed", max(due, since)
-            if event["type"] in ("opened", "reopened", "severity-raised") and event is not self.events[0]:
+            if event["type"] in ("opened", "reopened", *SEVERITY) and event is not self.events[0]:
                 due, since = self.moved(clock, event, due, since)
             elif event is self.events[0]:
                 due = self.limit(clock, event)
@@ -587,7 +611,7 @@ class Round:
         return (due, "missed", max(due, since)) if due is not None and missed else (due, "", "")
 
     def moved(self, clock: str, event: Event, due: str | None, since: str) -> tuple[str | None, str]:
-        if clock == "answer" or event["type"] != "severity-raised":
+        if clock == "answer" or event["type"] not in SEVERITY:
             return due, since
         return self.limit(clock, event), event["recorded_at"]
 
@@ -617,6 +641,42 @@ def stops(clock: str, event: Event) -> bool:
     return clock != "resolve" and event["type"] == "acknowledged" and event["actor"].startswith("person:")
 
 
+def review_verdict(required: Event, later: list[Event], end: str) -> tuple[str, str]:
+    """How a review was decided (``met``, ``missed`` or nothing), and when."""
+    due, since = str(checked(required["data"]["due"])), str(required["recorded_at"])
+    for event in later:
+        if due < event["recorded_at"]:
+            break
+        if event["type"] == "review-completed":
+            return "met", event["recorded_at"]
+        if event["type"] in ("reopened", "review-required"):
+            return "", event["recorded_at"]
+    return ("missed", max(due, since)) if due < end else ("", "")
+
+
+SEVERITY = ("severity-raised", "severity-changed")
+OF_DRILLS = {
+    "incident_opened": "drill_opened",
+    "incident_resolved": "drill_resolved",
+    "time_to_acknowledge_seconds": "drill_time_to_acknowledge_seconds",
+    "time_to_resolve_seconds": "drill_time_to_resolve_seconds",
+    "respond_sla_met": "drill_respond_sla_met",
+    "incident_alerts": "other_alerts",
+}
+"""What an incident's metrics are called where it is a drill; it has no others."""
+COUNTED = {
+    "escalated-manually": "escalated_manually",
+    "exhausted": "escalation_exhausted",
+    "contact-unreachable": "contact_unreachable",
+    "contact-missing": "contact_missing",
+    "oncall-empty": "oncall_empty",
+    "informed": "informed",
+}
+OF_JOURNALS = {
+    "drill-missed": "drill_missed",
+    "digest-failed": "digest_failed",
+    "coverage-gap": "coverage_gap",
+}
 OPEN = ("open", "acknowledged")
 STATES = {
     "opened": "open",
@@ -632,26 +692,39 @@ class Account:
 
     def __init__(self, events: list[Event], start: str, end: str) -> None:
         self.events, self.start, self.end = events, start, end
-        self.opening = next((event for event in events if event["type"] == "opened"), None)
+        begins = [number for number, event in enumerate(events) if event["type"] == "opened"]
+        self.told = events[begins[0] :] if begins else []
+        """What happened to the incident: before it was opened there was none."""
+        self.opening = self.told[0] if self.told else None
+        self.drill = self.opening["data"].get("drill") if self.opening else None
         self.rounds = self._rounds()
         self.severity = ""
-        for event in events:
-            if event["type"] in ("opened", "severity-raised"):
+        for event in self.told:
+            if event["type"] in ("opened", *SEVERITY):
                 self.severity = event["data"]["severity" if event["type"] == "opened" else "to"]
         self.facts: list[Fact] = []
         self._states()
         for each in self.rounds:
             self._round(each)
         self._alerts()
-        for event in events:
+        self._reviews()
+        self._items()
+        for event in self.told:
             self._single(event)
+        for event in events:
+            if event["type"] in OF_JOURNALS:
+                self.fact(event["recorded_at"], OF_JOURNALS[event["type"]])
+        if self.drill is not None:
+            self.facts = [
+                (fact[0], OF_DRILLS[fact[1]], *fact[2:]) for fact in self.facts if fact[1] in OF_DRILLS
+            ]
         self.facts.sort()
 
     def state(self, before: str) -> str:
         """The state after everything recorded before an instant."""
         states = [
             STATES[event["type"]]
-            for event in self.events
+            for event in self.told
             if event["type"] in STATES and event["recorded_at"] < before
         ]
         return states[-1] if states else ""
@@ -660,13 +733,41 @@ class Account:
         """Whether it was neither resolved nor still to come just before an instant."""
         return self.state(at) in OPEN
 
+    def belongs(self, at: str) -> bool:
+        """Whether something was still to come at an instant: it was open, or had a review or action items."""
+        if self.open_at(at) or self.drill is not None:
+            return self.open_at(at)
+        due, completed = self.review(at)
+        return (due is not None and completed is None) or bool(self.items_open(at))
+
+    def review(self, before: str) -> tuple[str | None, str | None]:
+        """Due instant and completion of the latest review asked for, unless a reopening withdrew it."""
+        due = completed = None
+        for event in self.told:
+            if event["recorded_at"] >= before:
+                break
+            if event["type"] in ("review-required", "reopened"):
+                due, completed = checked(event["data"]["due"]) if event["type"] != "reopened" else None, None
+            elif event["type"] == "review-completed" and due and not completed:
+                completed = event["recorded_at"]
+        return due, completed
+
+    def items_open(self, before: str) -> list[str]:
+        """The due instants of the action items still to be done."""
+        items = {
+            event["data"]["item"]: (event["data"]["status"], str(checked(event["data"]["due"])))
+            for event in self.told
+            if event["type"] == "action-item" and event["recorded_at"] < before
+        }
+        return [due for status, due in items.values() if status in ("open", "in-progress")]
+
     def fact(self, at: str, metric: str, value: int = 1, code: str = "") -> None:
         if self.start <= at < self.end:
             self.facts.append((at, metric, code, value))
 
     def _rounds(self) -> list[Round]:
         rounds: list[Round] = []
-        for event in self.events:
+        for event in self.told:
             if event["type"] in ("opened", "reopened"):
                 if rounds:
                     rounds[-1].ended = event["recorded_at"]
@@ -714,7 +815,7 @@ class Account:
     def _breaches(self) -> set[tuple[str, str]]:
         return {
             (event["data"]["clock"], event["data"]["due"])
-            for event in self.events
+            for event in self.told
             if event["type"] == "breached"
         }
 
@@ -730,16 +831,40 @@ class Account:
         latest: dict[tuple[str, str], str] = {}
         counts: dict[tuple[str, str], int] = defaultdict(int)
         for event in self.events:
-            metric = {"alerts": "incident_alerts", "dispositions": "journal_alerts"}.get(event["type"], "")
+            own = "incident_alerts" if self.opening else "other_alerts"
+            metric = {"alerts": own, "dispositions": "journal_alerts"}.get(event["type"], "")
             if metric and event["recorded_at"] >= self.start:
                 for entry in event["data"]["alerts"]:
                     counts[metric, entry["disposition"]] += entry["count"]
                     latest[metric, entry["disposition"]] = event["recorded_at"]
         for (metric, disposition), count in counts.items():
             self.fact(latest[metric, disposition], metric, count, disposition)
-        own = [at for (metric, _), at in latest.items() if metric == "incident_alerts"]
-        if own:
-            self.fact(max(own), "incident_alerted")
+        on_incident = [at for (metric, _), at in latest.items() if metric == "incident_alerts"]
+        if on_incident:
+            self.fact(max(on_incident), "incident_alerted")
+
+    def _reviews(self) -> None:
+        for number, event in enumerate(self.told):
+            if event["type"] == "review-required":
+                outcome, at = review_verdict(event, self.told[number + 1 :], self.end)
+                if outcome:
+                    self.fact(at, "review_in_time", int(outcome == "met"))
+        due, completed = self.review("~")
+        if due is not None and completed is None and due < self.end:
+            self.facts.append((self.end, "review_overdue_at_end", "", 1))
+
+    def _items(self) -> None:
+        before: dict[str, str] = {}
+        for event in self.told:
+            if event["type"] == "action-item":
+                item, status = event["data"]["item"], event["data"]["status"]
+                if status == "done" and before.get(item) != "done":
+                    self.fact(event["recorded_at"], "action_item_done")
+                before[item] = status
+        left = self.items_open("~")
+        for metric, count in (("open", len(left)), ("overdue", sum(due < self.end for due in left))):
+            if count:
+                self.facts.append((self.end, f"action_item_{metric}_at_end", "", count))
 
     def _single(self, event: Event) -> None:
         type, at, data = event["type"], event["recorded_at"], event["data"]
@@ -752,13 +877,42 @@ class Account:
             self.fact(at, "breach_underived", 1, data["clock"])
         elif type in ("delivered", "delivery-failed"):
             self.fact(at, "delivery_succeeded", int(type == "delivered"))
-        elif type in ("escalated-manually", "exhausted", "contact-unreachable", "contact-missing"):
-            plain = {"exhausted": "escalation_exhausted"}
-            self.fact(at, plain.get(type, type.replace("-", "_")))
+        elif type in COUNTED:
+            self.fact(at, COUNTED[type])
+        else:
+            self._said(type, at, data)
+
+    def _said(self, type: str, at: str, data: dict[str, Any]) -> None:
+        """Status updates and checklists."""
+        if type == "update-lapsed":
+            self.fact(at, "update_missed", data["missed"], data["audience"])
+        elif type == "status-updated":
+            for audience in data["audiences"]:
+                self.fact(at, "update_sent", 1, audience)
+        elif type == "checked" and data["state"] == "overridden":
+            self.fact(at, "checklist_overridden", 1, data["phase"])
+
+    def drill_row(self) -> list[Any]:
+        """The cells of ``drills.csv``; none for what is no drill."""
+        if self.opening is None or self.drill is None:
+            return []
+        first = self.rounds[0]
+        answered, ended = first.first("acknowledged", person=True), first.first("resolved")
+        return [
+            self.opening["subject"],
+            self.drill,
+            self.opening["data"]["service"],
+            self.severity,
+            self.state("~"),
+            first.began,
+            answered and answered["recorded_at"],
+            ended and ended["recorded_at"],
+            {"met": 1, "missed": 0}.get(first.verdict("respond", self.end)[1]),
+        ]
 
     def row(self) -> list[Any]:
-        """The cells of ``incidents.csv``."""
-        if self.opening is None:
+        """The cells of ``incidents.csv``; none for what is no incident, or a drill."""
+        if self.opening is None or self.drill is not None:
             return []
         data, first = self.opening["data"], self.rounds[0]
         answered, ended = first.first("acknowledged", person=True), first.first("resolved")
@@ -770,7 +924,7 @@ class Account:
                 if event["type"] in ("alerts", "dispositions")
                 for entry in event["data"]["alerts"]
             ),
-            sum(event["type"] in ("escalated", "escalated-manually") for event in self.events),
+            sum(event["type"] in ("escalated", "escalated-manually") for event in self.told),
         ]
         return [
             self.opening["subject"],
@@ -788,6 +942,8 @@ class Account:
             resolve[0],
             {"met": 1, "missed": 0}.get(respond[1]),
             {"met": 1, "missed": 0}.get(resolve[1]),
+            *self.review("~"),
+            len(self.items_open("~")),
             data["rules"],
             len(self.events),
             self.events[-1]["hash"],
@@ -796,8 +952,10 @@ class Account:
 
 INCIDENTS = (
     "id,name,service,severity,source,state,opened_at,acknowledged_at,resolved_at,reopened,alerts,escalations,"
-    "respond_due,resolve_due,respond_met,resolve_met,rules,timeline_length,head_hash"
+    "respond_due,resolve_due,respond_met,resolve_met,review_due,review_completed_at,action_items_open,rules,"
+    "timeline_length,head_hash"
 )
+DRILLS = "id,drill,service,severity,state,opened_at,acknowledged_at,resolved_at,respond_met"
 AUDIT = "id,happened_at,entity_id,metric,value,notes"
 
 
@@ -870,6 +1028,7 @@ class Derivation:
         self.bundle = bundle
         self.plan, self.start, self.end = str(period["plan"]), str(period["from"]), str(period["as_of"])
         self.incidents = Rows(bundle, "incidents.csv", INCIDENTS)
+        self.drills = Rows(bundle, "drills.csv", DRILLS)
         self.audit = Rows(bundle, "audit.csv", AUDIT)
         self.ids = 0
         self.whole: Values = defaultdict(list)
@@ -884,29 +1043,35 @@ class Derivation:
         )
         try:
             account = Account(events, self.start, self.end)
-            row = account.row()
-            self._add(subject, account, row)
-            if self.bundle.joint is not None and account.open_at(self.bundle.joint):
+            self._add(subject, account)
+            if self.bundle.joint is not None and account.drill is None and account.open_at(self.bundle.joint):
                 self.bundle.open_at_joint.add(subject)
+            belongs = account.belongs(self.start)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             yield f"timeline.jsonl: {subject}: events that do not tell what they must ({error!r})"
             return
         last = events[-1]["recorded_at"]
-        if last >= self.end or (last < self.start and not account.open_at(self.start)):
+        if last >= self.end or (last < self.start and not belongs):
             yield f"timeline.jsonl: {subject}: it was not open in the week, or goes on after it"
-        if row and account.opening and account.opening["data"].get("plan") != self.plan:
+        declared = account.opening or next((one for one in events if one["type"] == "pending"), None)
+        if declared and declared["data"].get("plan") != self.plan:
             yield f"timeline.jsonl: {subject}: an incident of another plan"
 
-    def _add(self, subject: str, account: Account, row: list[Any]) -> None:
+    def _add(self, subject: str, account: Account) -> None:
         slices = [self.whole]
         place = "none/none"
+        row, drill_row = account.row(), account.drill_row()
         if row:
             self.bundle.incidents += 1
-            self.bundle.rules.add(row[16])
             self.incidents.expect(csv_line(row))
-            place = f"{row[3]}/{row[2]}"
             for kind, name in (("by_severity", row[3]), ("by_service", row[2])):
                 slices.append(self.by[kind].setdefault(name, defaultdict(list)))
+        if drill_row:
+            self.bundle.drills += 1
+            self.drills.expect(csv_line(drill_row))
+        if account.opening:
+            self.bundle.rules.add(account.opening["data"]["rules"])
+            place = f"{account.severity}/{account.opening['data']['service']}"
         for at, metric, code, value in account.facts:
             self.ids += 1
             notes = f"{place}/{code}" if code else place
@@ -1122,7 +1287,8 @@ class Earlier:
 
     @property
     def whole(self) -> bool:
-        return self.files is not None and all(self.files.has(name) for name in ("incidents.csv", "kpi.json"))
+        names = ("incidents.csv", "drills.csv", "kpi.json")
+        return self.files is not None and all(self.files.has(name) for name in names)
 
     def heads(self) -> dict[str, tuple[int, str]]:
         """Number and hash of the last event of each timeline; nothing where the manifest tells none."""
@@ -1223,7 +1389,7 @@ def left_open_problems(bundle: Bundle, one: Earlier, notes: list[str]) -> Iterat
     if not one.whole:
         notes.append(f"of {one.name} only the manifest was given: what it left open was not compared")
         return
-    members = {name: one.member(name) for name in ("incidents.csv", "kpi.json")}
+    members = {name: one.member(name) for name in ("incidents.csv", "drills.csv", "kpi.json")}
     for name, content in members.items():
         if content is None:
             yield f"chain: {one.path}: {name} does not have the hash that its manifest names"
@@ -1233,6 +1399,9 @@ def left_open_problems(bundle: Bundle, one: Earlier, notes: list[str]) -> Iterat
         notes.append(gap(bundle, one, left))
     elif None not in members.values():
         yield from joint_problems(bundle, one, left, closing_in(members["kpi.json"] or b""))
+        drills = open_in(members["drills.csv"] or b"", DRILLS)
+        for subject in sorted((unfinished_in(members["incidents.csv"] or b"") | drills) - set(bundle.heads)):
+            yield f"chain: {subject}, of which {one.name} left something to come, is left out here"
         notes.append(f"{len(left)} incidents were open when {one.name} ended; compared with those here")
 
 
@@ -1248,11 +1417,28 @@ def joint_problems(bundle: Bundle, one: Earlier, left: set[str], closing: object
         yield f"chain: {subject} was open when {one.name} ended, which does not say so"
 
 
-def open_in(incidents: bytes) -> set[str]:
-    """The incidents that an ``incidents.csv`` calls open or acknowledged."""
-    columns = INCIDENTS.split(",")
-    rows = [cells_of(line) for line in lines_of([incidents])]
-    return {row[0] for row in rows if len(row) == len(columns) and row[columns.index("state")] in OPEN}
+def rows_in(content: bytes, header: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file that have as many cells as its header."""
+    columns = header.split(",")
+    for line in lines_of([content]):
+        cells = cells_of(line)
+        if len(cells) == len(columns):
+            yield dict(zip(columns, cells))  # noqa: B905  (Python 3.9)
+
+
+def open_in(content: bytes, header: str = "") -> set[str]:
+    """What an ``incidents.csv``, or a ``drills.csv`` by its header, calls open or acknowledged."""
+    return {row["id"] for row in rows_in(content, header or INCIDENTS) if row["state"] in OPEN}
+
+
+def unfinished_in(incidents: bytes) -> set[str]:
+    """The resolved incidents that an ``incidents.csv`` shows with a review or action items to come."""
+    return {
+        row["id"]
+        for row in rows_in(incidents, INCIDENTS)
+        if row["state"] == "resolved"
+        and (row["action_items_open"] != "0" or (row["review_due"] and not row["review_completed_at"]))
+    }
 
 
 def closing_in(kpi: bytes) -> Any:  # noqa: ANN401  (any JSON)
@@ -1403,6 +1589,7 @@ def derive(bundle: Bundle, period: dict[str, Any], report: Report) -> None:
         report.say("note", "rows and figures are not derived from a timeline.jsonl that was altered")
         return
     report.line(f"incidents.csv: {bundle.incidents} rows, each as derived", derivation.incidents.rest)
+    report.line(f"drills.csv: {bundle.drills} rows, each as derived", derivation.drills.rest)
     report.line(f"audit.csv: {derivation.ids} rows, each as derived", derivation.audit.rest)
     report.line("kpi.json: definitions", lambda: definition_problems(bundle))
     if bundle.kpi:

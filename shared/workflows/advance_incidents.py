@@ -11,7 +11,6 @@ from datetime import datetime
 from shared.domain import escalation
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable
 from shared.domain.incident import Incident
-from shared.domain.plan import Directory
 from shared.ports import AdvanceQueue, Due, IncidentStore, Owed, Plans, RulesArchive, Stored
 from shared.workflows.deliver import Deliver
 from shared.workflows.punctuality import come_back
@@ -81,17 +80,16 @@ class AdvanceIncidents:
     def _round(
         self, stored: Stored, owed: list[Owed] | None, clock: Clock
     ) -> tuple[Stored, list[Owed] | None, bool]:
-        """Decide and store, then deliver. Raises Conflict where the incident must be read again."""
+        """Decide and store, then deliver. Raises Conflict where the incident must be read again.
+
+        People are today's; where the plan is gone, its incidents wait until it is back (NotFound).
+        """
         incident = stored.incident
+        plan, rules = self.plans.get(incident.plan), self.rules.get(incident.rules)
         if owed is None:
             owed = self.store.owed(incident) if incident.deliver_at else []
-        change = escalation.advance(
-            incident,
-            [item.delivery for item in owed],
-            self.rules.get(incident.rules),
-            self._directory(incident),
-            clock(),
-        )
+        deliveries = [item.delivery for item in owed]
+        change = escalation.advance(incident, deliveries, rules, plan.directory, clock())
         if change is not None:
             stored, new = self.store.save(change, stored)
             now = clock()
@@ -101,12 +99,8 @@ class AdvanceIncidents:
                 raise Conflict("it is stored, and somebody else has built on it since")
             settled = {delivery.id for delivery in change.settled}
             owed = [item for item in owed if item.delivery.id not in settled] + new
-        outcomes = self.deliver.all_due(owed, stored.incident, self._directory(incident), clock)
+        outcomes = self.deliver.all_due(owed, stored.incident, plan, rules, clock)
         return stored, outcomes.owed, change is not None or outcomes.sent > 0
-
-    def _directory(self, incident: Incident) -> Directory:
-        """Today's. Raises NotFound where the plan is gone: its incidents wait until it is back."""
-        return self.plans.get(incident.plan).directory
 
     def _advance_due(self, subject: str, dues: list[Due], clock: Clock) -> Exception | None:
         try:

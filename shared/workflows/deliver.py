@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from shared.domain.briefing import BadTemplate, briefing, template_for
 from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery, Message
 from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
 from shared.domain.incident import Incident
-from shared.domain.plan import Directory
-from shared.ports import Accepted, Channel, IncidentStore, Owed, Secrets
+from shared.domain.plan import Plan, Rules
+from shared.domain.runbook import runbook_for_incident
+from shared.ports import Accepted, Channel, IncidentStore, Owed, Secrets, Wording
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,38 @@ class Outcomes:
     sent: int
 
 
+class _Said:
+    """What people said of an incident that messages repeat; read once a round, and only if it is needed."""
+
+    def __init__(self, store: IncidentStore, incident: Incident, plan: Plan) -> None:
+        self._needed = bool(plan.templates and incident.said)
+        self._store, self._incident = store, incident
+        self._lock = threading.Lock()
+        self._words: Mapping[str, Sequence[str]] | None = None
+
+    def words(self) -> Mapping[str, Sequence[str]]:
+        """Kind -> words, oldest first; of an erased text nothing."""
+        with self._lock:
+            if self._words is None:
+                texts = self._store.texts(self._incident.id) if self._needed else {}
+                found: dict[str, list[str]] = {}
+                for kind, seq in self._incident.said:
+                    if seq in texts:
+                        found.setdefault(kind, []).append(texts[seq])
+                self._words = found
+            return self._words
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What a round of sending is about."""
+
+    incident: Incident
+    plan: Plan
+    rules: Rules
+    said: _Said
+
+
 @dataclass
 class Deliver:
     """Sends through the channels; knows nothing of escalation."""
@@ -42,9 +77,10 @@ class Deliver:
     channels: Mapping[str, Channel]
     secrets: Secrets
     public_url: str
+    wording: Wording
 
     def all_due(
-        self, owed: Sequence[Owed], incident: Incident, directory: Directory, clock: Clock
+        self, owed: Sequence[Owed], incident: Incident, plan: Plan, rules: Rules, clock: Clock
     ) -> Outcomes:
         """Try every delivery that is due: side by side, so that a slow channel holds up no other.
 
@@ -53,27 +89,26 @@ class Deliver:
         now = clock()
         due = [item for item in owed if _is_due(item.delivery, now)]
         rest = [item for item in owed if not _is_due(item.delivery, now)]
-        known = [item for item in self._try_all(due, incident, directory, clock) if item is not None]
+        setting = _Setting(incident, plan, rules, _Said(self.store, incident, plan))
+        known = [item for item in self._try_all(due, setting, clock) if item is not None]
         if len(known) < len(due):
             return Outcomes(None, len(known))
         return Outcomes(sorted(rest + known, key=lambda item: item.delivery.id), len(known))
 
-    def _try_all(
-        self, due: Sequence[Owed], incident: Incident, directory: Directory, clock: Clock
-    ) -> list[Owed | None]:
+    def _try_all(self, due: Sequence[Owed], setting: _Setting, clock: Clock) -> list[Owed | None]:
         if len(due) < 2:
-            return [self._try(item, incident, directory, clock) for item in due]
+            return [self._try(item, setting, clock) for item in due]
         tries: list[Future[Owed | None]] = []
         with ThreadPoolExecutor(min(AT_ONCE, len(due))) as pool:
             for _, together in groupby(sorted(due, key=_cause), key=_cause):
                 wait(tries, timeout=HEAD_START)
-                tries += [pool.submit(self._try, item, incident, directory, clock) for item in together]
+                tries += [pool.submit(self._try, item, setting, clock) for item in together]
         return [each.result() for each in tries]
 
-    def _try(self, owed: Owed, incident: Incident, directory: Directory, clock: Clock) -> Owed | None:
+    def _try(self, owed: Owed, setting: _Setting, clock: Clock) -> Owed | None:
         """One claim, one try, its outcome on the row; None where somebody else has claimed it."""
         try:
-            if owed.delivery.moot(incident.status):
+            if owed.delivery.moot(setting.incident.status):
                 return self.store.save_delivery(owed, owed.delivery.withdrawn())
             if owed.delivery.claims >= MAX_ATTEMPTS:
                 return self.store.save_delivery(owed, owed.delivery.given_up(clock()))
@@ -83,7 +118,7 @@ class Deliver:
         delivery = claimed.delivery
         permanent, retry_after = False, None
         try:
-            accepted = self._send(delivery, incident, directory, clock)
+            accepted = self._send(delivery, setting, clock)
             attempt = Attempt(clock(), True, accepted.status, accepted.provider_id)
         except DeliveryFailed as failure:
             permanent, retry_after = failure.permanent, failure.retry_after
@@ -104,21 +139,46 @@ class Deliver:
         except Conflict:
             return None
 
-    def _send(self, delivery: Delivery, incident: Incident, directory: Directory, clock: Clock) -> Accepted:
+    def _send(self, delivery: Delivery, setting: _Setting, clock: Clock) -> Accepted:
+        directory = setting.plan.directory
         contact = directory.contacts.get(delivery.contact)
         if contact is None or delivery.nth >= len(contact.reach):
             raise DeliveryFailed("the plan no longer has this contact's channel", permanent=True)
         reach = contact.reach[delivery.nth]
         spec = directory.channels[reach.channel]
         channel = self.channels[spec.kind]
-        message = replace(self._addressed(delivery.message), status=incident.status)
+        message = self._worded(delivery.message, setting, clock())
         return channel.send(message, spec, reach.to, delivery.idempotency_key, self.secrets, clock())
 
-    def _addressed(self, message: Message) -> Message:
-        base = self.public_url.rstrip("/")
-        return (
-            replace(message, incident_url=f"{base}/api/v1/incidents/{message.incident}") if base else message
+    def _worded(self, message: Message, setting: _Setting, now: datetime) -> Message:
+        """With links, and in the plan's own words where it has some; as things stand now."""
+        incident, plan = setting.incident, setting.plan
+        base, runbook = self.public_url.rstrip("/"), runbook_for_incident(plan, incident)
+        addressed = replace(
+            message,
+            status=incident.status,
+            incident_url=f"{base}/api/v1/incidents/{message.incident}" if base else None,
+            runbook=runbook,
+            runbook_url=f"{base}/api/v1/plans/{plan.name}/runbooks/{runbook}" if base and runbook else None,
         )
+        name = template_for(plan, addressed)
+        if name is None:
+            return addressed
+        told = briefing(
+            incident,
+            setting.rules,
+            plan,
+            addressed,
+            setting.said.words(),
+            now,
+            phase=incident.progress or "",
+            code=incident.code or "",
+        )
+        try:
+            return replace(addressed, words=self.wording.words(plan, name, told))
+        except BadTemplate as bad:
+            log.warning("%s: template %s cannot be filled in (%s)", message.incident, name, bad)
+            return addressed
 
 
 def _cause(item: Owed) -> int:

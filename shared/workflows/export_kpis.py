@@ -15,7 +15,7 @@ from typing import Any
 from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound
 from shared.domain.plan import Plan
 from shared.domain.week import week_after, week_before, week_bounds, week_of
-from shared.kpi import audit_csv, incidents_csv, kpi_json, manifest, shelf, timeline_jsonl
+from shared.kpi import audit_csv, drills_csv, incidents_csv, kpi_json, manifest, shelf, timeline_jsonl
 from shared.kpi.bundle import NAME as ZIP
 from shared.kpi.bundle import Spool, same_bytes, spooled, zipped
 from shared.kpi.definitions import TARGETS
@@ -163,10 +163,12 @@ def _stated(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
 
 
 def _left_open(before: Bundle | None, exports: Exports) -> set[str]:
-    """The incidents that the bundle before left open: they are of this week even without an event in it."""
+    """What the bundle before left with something to come: it is of this week even without an event in it."""
     if before is None:
         return set()
-    return incidents_csv.open_in(exports.stream(before.blob(incidents_csv.NAME)))
+    held = {file["name"] for file in read_manifest(before, exports)["files"]}
+    names = held & {incidents_csv.NAME, drills_csv.NAME}
+    return {one for name in names for one in incidents_csv.open_in(exports.stream(before.blob(name)))}
 
 
 def _compile(
@@ -178,10 +180,11 @@ def _compile(
     progress: Progress,
 ) -> tuple[list[Spool], dict[str, Any]]:
     tally, heads, ids = Tally(), Heads(), audit_csv.AuditRows()
-    timeline, incidents, audit = (
-        Spool(folder, name) for name in (timeline_jsonl.NAME, incidents_csv.NAME, audit_csv.NAME)
+    timeline, incidents, drills, audit = (
+        Spool(folder, module.NAME) for module in (timeline_jsonl, incidents_csv, drills_csv, audit_csv)
     )
     incidents.write(incidents_csv.header())
+    drills.write(drills_csv.header())
     audit.write(audit_csv.header())
     for done, subject in enumerate(subjects, start=1):
         lines = timeline_jsonl.TimelineLines(period.start, period.as_of, timeline.write)
@@ -190,15 +193,17 @@ def _compile(
         if account is not None:
             lines.keep()
             incidents.write(incidents_csv.row(account))
+            drills.write(drills_csv.row(account))
             audit.write(b"".join(ids.of(account)))
             tally.add(account)
             heads.add(account)
         progress(done, len(subjects))
-    for spool in (timeline, incidents, audit):
+    for spool in (timeline, incidents, drills, audit):
         spool.close()
     figures = spooled(folder, kpi_json.NAME, kpi_json.render(period.shown(), tally, targets))
-    rows = {incidents.name: incidents.lines - 1, audit.name: audit.lines - 1, timeline.name: timeline.lines}
-    files = [figures, incidents, audit, timeline]
+    rows = {spool.name: spool.lines - 1 for spool in (incidents, drills, audit)}
+    rows[timeline.name] = timeline.lines
+    files = [figures, incidents, drills, audit, timeline]
     return files, manifest.content_of(period, heads, targets, files, rows)
 
 

@@ -238,6 +238,6 @@ def _outcome(own: Sequence[tuple[Disposition, Incident | None]]) -> Outcome:
     if any(entry.action == "resolved" for entry in entries):
         entries = [entry for entry in entries if entry.rule != OTHERS_FIRE]
     action = min((entry.action for entry in entries), key=_ORDER.index)
-    if incident is None:
+    if incident is None or incident.hidden:
         return Outcome(action)
     return Outcome(action, incident.id, incident.status, incident.severity)

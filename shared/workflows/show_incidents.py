@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from shared.domain.delivery import Delivery
+from shared.domain.briefing import NOTHING_SAID, BadTemplate, Briefing, briefing
+from shared.domain.delivery import Delivery, Message
 from shared.domain.errors import NotFound
 from shared.domain.incident import Incident
+from shared.domain.plan import Checklist, Plan, Rules
 from shared.domain.principal import Principal
+from shared.domain.report import markdown, report
+from shared.domain.runbook import runbook_for_incident
 from shared.domain.timeline import Event
-from shared.ports import AlertRow, IncidentStore, Page, People, Plans, Selection
+from shared.ports import AlertRow, IncidentStore, Page, People, Plans, RulesArchive, Selection, Wording
 
 ACTOR = "person:"
 
@@ -52,6 +56,12 @@ class Whole:
     alerts: list[AlertRow]
     deliveries: list[Delivery]
     names: Mapping[str, str]
+    texts: Mapping[int, str]
+    checklists: Sequence[Checklist]
+    closing_codes: Mapping[str, str]
+    channel_name: str
+    ticket_title: str
+    runbook: str | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,16 @@ class ToldTimeline:
     texts: Mapping[int, str]
 
 
+@dataclass(frozen=True)
+class ToldReport:
+    """The report of an incident; ``seconds`` are the times it took, where they are known."""
+
+    incident: Incident
+    texts: Mapping[int, str]
+    seconds: Mapping[str, int | None]
+    markdown: str
+
+
 @dataclass
 class ShowIncidents:
     """The workflow behind ``GET /api/v1/incidents`` and below; Readers see the plans that show themselves."""
@@ -70,6 +90,8 @@ class ShowIncidents:
     store: IncidentStore
     plans: Plans
     people: People
+    rules: RulesArchive
+    wording: Wording
 
     def page(self, wanted: Wanted, who: Principal) -> Page:
         """One page, newest first. Raises Forbidden, StoreUnavailable."""
@@ -84,13 +106,32 @@ class ShowIncidents:
             )
         )
 
-    def one(self, incident_id: str, who: Principal) -> Whole:
-        """One incident, its alerts and deliveries. Raises NotFound, Forbidden, StoreUnavailable."""
+    def one(self, incident_id: str, who: Principal, now: datetime) -> Whole:
+        """One incident, with what the plan has for it. Raises NotFound, Forbidden, StoreUnavailable."""
         incident = self._visible(incident_id, who)
+        plan, rules = self.plans.get(incident.plan), self.rules.get(incident.rules)
         actors = [actor for actor in (incident.acknowledged_by, incident.resolved_by) if actor]
+        named = self._named(incident, plan, rules, now)
         return Whole(
-            incident, self.store.alerts(incident), self.store.deliveries(incident), self._names(actors)
+            incident,
+            self.store.alerts(incident),
+            self.store.deliveries(incident),
+            self._names(actors),
+            self.store.texts(incident.id) if incident.items else {},
+            rules.checklists_for(incident.severity),
+            {code.name: code.title for code in rules.closing_codes},
+            named.channel_name,
+            named.ticket_title,
+            runbook_for_incident(plan, incident),
         )
+
+    def report(self, incident_id: str, who: Principal) -> ToldReport:
+        """The report of an incident, as far as its timeline goes. Raises as `one`."""
+        incident = self._visible(incident_id, who)
+        events, texts = list(self.store.events(incident.id)), self.store.texts(incident.id)
+        names = self._names([event.actor for event in events])
+        made = report(incident, events, texts, names, self.rules.get(incident.rules))
+        return ToldReport(incident, texts, asdict(made.times), markdown(made))
 
     def timeline(self, incident_id: str, who: Principal) -> ToldTimeline:
         """The events in order. Raises as `one`."""
@@ -103,9 +144,31 @@ class ShowIncidents:
     def _visible(self, incident_id: str, who: Principal) -> Incident:
         who.require("Reader")
         incident = self.store.load(incident_id).incident
-        if not any(plan.name == incident.plan and who.sees(plan) for plan in self.plans.all()):
+        seen = any(plan.name == incident.plan and who.sees(plan) for plan in self.plans.all())
+        if incident.hidden or not seen:
             raise NotFound(f"there is no incident {incident_id}")
         return incident
+
+    def _named(self, incident: Incident, plan: Plan, rules: Rules, now: datetime) -> Briefing:
+        """The names that the plan's templates give the incident's channel and ticket."""
+        about = Message(
+            "inform",
+            incident.plan,
+            incident.id,
+            incident.title,
+            incident.severity,
+            incident.service,
+            incident.status,
+            incident.opened_at,
+            "",
+            incident.summary,
+            incident.source_url,
+        )
+        told = briefing(incident, rules, plan, about, NOTHING_SAID, now)
+        try:
+            return self.wording.named(plan, told)
+        except BadTemplate:
+            return told
 
     def _names(self, actors: list[str]) -> Mapping[str, str]:
         found = {}

@@ -9,7 +9,17 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
+from shared.adapters.channels.wording import (
+    body,
+    facts,
+    headline,
+    links,
+    one_line,
+    own_html,
+    own_words,
+    reason,
+    shortened,
+)
 from shared.domain.delivery import Message
 
 SUBJECT_LIMIT, SUMMARY_LIMIT = 200, 16_000
@@ -20,8 +30,7 @@ def letter(
 ) -> EmailMessage:
     """The mail; its Message-ID is made from the key, so that a repeat is recognised as one."""
     mail = EmailMessage(policy=SMTP)
-    incident = one_line(message.incident)
-    mail["Subject"] = f"{shortened(headline(message), SUBJECT_LIMIT)} ({incident})"
+    mail["Subject"] = subject(message)
     mail["From"] = sender
     mail["To"] = recipient
     mail["Date"] = format_datetime(now)
@@ -32,28 +41,42 @@ def letter(
     return mail
 
 
+def subject(message: Message) -> str:
+    """The headline; the incident's id follows, unless the subject is the plan's own."""
+    incident = one_line(message.incident)
+    own = message.words is not None and one_line(message.words.subject)
+    return shortened(headline(message), SUBJECT_LIMIT) + (f" ({incident})" if incident and not own else "")
+
+
 def text_of(message: Message) -> str:
-    """The plain part."""
-    lines = [headline(message), "", one_line(message.reason), ""]
-    lines += [f"{label + ':':<10}{value}" for label, value in facts(message)]
-    if summary := shortened(cleaned(message.summary), SUMMARY_LIMIT):
-        lines += ["", summary]
-    lines += ["", *(f"{label}: {url}" for label, url in links(message))]
-    return "\n".join(lines).rstrip() + "\n"
+    """The plain part: the plan's own words first, or why it was sent; then the facts and what is known."""
+    why, told = reason(message), shortened(body(message), SUMMARY_LIMIT)
+    rows = "\n".join(f"{label + ':':<10}{value}" for label, value in facts(message))
+    texts = [told, rows] if own_words(message) else [why, rows, told]
+    anchors = "\n".join(f"{label}: {url}" for label, url in links(message))
+    return "\n\n".join(text for text in (headline(message), *texts, anchors) if text) + "\n"
 
 
 def html_of(message: Message) -> str:
-    """The HTML part; everything that is not ours is escaped, and nothing is loaded from outside."""
+    """The HTML part; all that is not ours or the plan's is escaped, and we load nothing from outside."""
     rows = "".join(_row(label, value) for label, value in facts(message))
     anchors = "".join(f'<p><a href="{escape(url)}">{escape(label)}</a></p>' for label, url in links(message))
-    summary = escape(shortened(cleaned(message.summary), SUMMARY_LIMIT))
-    quoted = f'<p style="white-space:pre-wrap">{summary}</p>' if summary else ""
-    head = escape(headline(message))
-    reason = escape(one_line(message.reason))
+    head, table = escape(headline(message)), f"<table>{rows}</table>"
+    why, told = reason(message), _told(message)
+    texts = told + table if own_words(message) else (f"<p>{escape(why)}</p>" if why else "") + table + told
     return (
         f"<!doctype html><html><head><meta charset=utf-8><title>{head}</title></head><body>"
-        f"<h2>{head}</h2><p>{reason}</p><table>{rows}</table>{quoted}{anchors}</body></html>\n"
+        f"<h2>{head}</h2>{texts}{anchors}</body></html>\n"
     )
+
+
+def _told(message: Message) -> str:
+    """The plan's own HTML, or the text of the message as HTML."""
+    html = own_html(message)
+    if html is not None and own_words(message):
+        return f"<div>{html}</div>"
+    text = escape(shortened(body(message), SUMMARY_LIMIT))
+    return f'<p style="white-space:pre-wrap">{text}</p>' if text else ""
 
 
 def _row(label: str, value: str) -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 from datetime import datetime
 
-from shared.adapters.channels.wording import one_line, shortened, title
+from shared.adapters.channels.wording import marked, one_line, shortened, title
 from shared.domain.delivery import Message
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
@@ -35,11 +35,18 @@ class LogChannel:
             "channel": spec.name,
             "plan": message.plan,
             "incident": message.incident,
-            "severity": one_line(message.severity),
-            "service": one_line(message.service),
+            "severity": _name(message.severity),
+            "service": _name(message.service),
             "status": message.status,
-            "title": shortened(title(message), TITLE_LIMIT),
+            "title": shortened(marked(message, title(message)), TITLE_LIMIT),
+            "drill": _name(message.drill),
+            "template": _name(message.template),
+            "runbook": _name(message.runbook),
             "key": idempotency_key,
         }
         _log.info("%s", json.dumps(line))
         return Accepted()
+
+
+def _name(text: str | None) -> str | None:
+    return None if text is None else shortened(one_line(text), TITLE_LIMIT)

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.adapters.channels.http_post import HttpPost
 from shared.adapters.channels.secret_url import post_to_secret_url
-from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
+from shared.adapters.channels.wording import body, facts, headline, links, one_line, reason, shortened
 from shared.domain.delivery import Message
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
@@ -45,16 +45,18 @@ def blocks(message: Message) -> dict[str, Any]:
     """The webhook's payload. What comes from alerts stands in plain text, where Slack parses no markup."""
     head = headline(message)
     fields = [_text(f"{label}: {value}", FIELD_LIMIT) for label, value in facts(message)]
-    parts: list[dict[str, Any]] = [
-        {"type": "header", "text": _text(head, HEADER_LIMIT)},
-        {"type": "section", "text": _text(one_line(message.reason) or "-", SECTION_LIMIT)},
-        {"type": "section", "fields": fields},
+    parts: list[dict[str, Any]] = [{"type": "header", "text": _text(head, HEADER_LIMIT)}]
+    texts = [
+        {"type": "section", "text": _text(text, SECTION_LIMIT)}
+        for text in (reason(message), body(message))
+        if text
     ]
-    if summary := cleaned(message.summary):
-        parts.append({"type": "section", "text": _text(summary, SECTION_LIMIT)})
+    parts += [*texts[:1], {"type": "section", "fields": fields}, *texts[1:]]
     if buttons := [_button(label, url) for label, url in links(message)]:
         parts.append({"type": "actions", "elements": buttons})
-    fallback = f"{head} ({one_line(message.incident)}): {one_line(message.reason)}"
+    incident = one_line(message.incident)
+    told = reason(message) or one_line(body(message))
+    fallback = f"{head}{f' ({incident})' if incident else ''}: {told}"
     return {"text": escaped(fallback, SECTION_LIMIT), "blocks": parts}
 
 

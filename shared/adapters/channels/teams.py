@@ -8,8 +8,8 @@ from typing import Any
 
 from shared.adapters.channels.http_post import HttpPost
 from shared.adapters.channels.secret_url import post_to_secret_url
-from shared.adapters.channels.wording import cleaned, facts, headline, links, one_line, shortened
-from shared.domain.delivery import Message
+from shared.adapters.channels.wording import body, facts, headline, links, own_words, reason, shortened
+from shared.domain.delivery import Kind, Message
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
 
@@ -17,7 +17,14 @@ HEAD_LIMIT, REASON_LIMIT, FACT_LIMIT, SUMMARY_LIMIT = 300, 1_000, 250, 3_000
 """UTF-16 units as sent. At three bytes each they stay well below Teams' 28 KB for a whole message."""
 _MARKUP = frozenset("\\`*_{}[]()<>&#~|!")
 _LIST = re.compile(r"^([ \t]*)([-+=]|\d+(?=[.)]))", re.MULTILINE)
-_COLOURS = {"resolved": "Good", "alarm": "Warning"}
+_COLOURS: dict[Kind, str] = {
+    "escalation": "Attention",
+    "manual": "Attention",
+    "resolved": "Good",
+    "inform": "Accent",
+    "update": "Accent",
+    "digest": "Accent",
+}
 
 
 class TeamsChannel:
@@ -45,12 +52,14 @@ class TeamsChannel:
 
 def card(message: Message) -> dict[str, Any]:
     """The message with its one attachment, an Adaptive Card 1.4."""
-    colour = _COLOURS.get(message.kind, "Attention")
+    colour = _COLOURS.get(message.kind, "Warning")
     head = _block(headline(message), HEAD_LIMIT, size="Large", weight="Bolder", color=colour)
-    parts = [head, _block(one_line(message.reason) or "-", REASON_LIMIT)]
+    why, told = reason(message), body(message)
+    parts = [head, *([_block(why, REASON_LIMIT)] if why else [])]
     parts += [_block(f"{label}: {value}", FACT_LIMIT, spacing="None") for label, value in facts(message)]
-    if summary := cleaned(message.summary):
-        parts.append(_block(summary, SUMMARY_LIMIT, separator=True))
+    if told:
+        limit = REASON_LIMIT + SUMMARY_LIMIT if own_words(message) else SUMMARY_LIMIT
+        parts.append(_block(told, limit, separator=True))
     content = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

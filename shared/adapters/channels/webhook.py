@@ -9,13 +9,21 @@ from datetime import UTC, datetime
 
 from shared.adapters.channels.current_secret import with_current_secret
 from shared.adapters.channels.http_post import Address, Answer, HttpPost, address, provider_id
-from shared.adapters.channels.wording import cleaned, one_line, safe_link, shortened, title
+from shared.adapters.channels.wording import (
+    cleaned,
+    marked,
+    one_line,
+    own_words,
+    safe_link,
+    shortened,
+    title,
+)
 from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
 
-TITLE_LIMIT, REASON_LIMIT, SUMMARY_LIMIT = 500, 1_000, 8_000
+TITLE_LIMIT, REASON_LIMIT, SUMMARY_LIMIT, NAME_LIMIT, TEXT_LIMIT = 500, 1_000, 8_000, 200, 16_000
 
 
 class WebhookChannel:
@@ -63,7 +71,7 @@ def payload(message: Message) -> bytes:
         "kind": message.kind,
         "plan": message.plan,
         "incident": message.incident,
-        "title": shortened(title(message), TITLE_LIMIT),
+        "title": shortened(marked(message, title(message)), TITLE_LIMIT),
         "severity": one_line(message.severity),
         "service": one_line(message.service),
         "status": message.status,
@@ -72,6 +80,11 @@ def payload(message: Message) -> bytes:
         "summary": shortened(cleaned(message.summary), SUMMARY_LIMIT),
         "incident_url": safe_link(message.incident_url),
         "source_url": safe_link(message.source_url),
+        "drill": _name(message.drill),
+        "runbook": _name(message.runbook),
+        "runbook_url": safe_link(message.runbook_url),
+        "subject": _subject(message),
+        "text": shortened(own_words(message), TEXT_LIMIT) or None,
     }
     return json.dumps(stated, ensure_ascii=False).encode("utf-8")
 
@@ -82,6 +95,15 @@ def signed(key: str, body: bytes, now: datetime) -> dict[str, str]:
     text = headers["X-Tocsin-Timestamp"].encode() + b"." + body
     digest = hmac.new(key.encode("utf-8", "surrogatepass"), text, hashlib.sha256).hexdigest()
     return headers | {"X-Tocsin-Signature": f"sha256={digest}"}
+
+
+def _name(text: str | None) -> str | None:
+    return None if text is None else shortened(one_line(text), NAME_LIMIT)
+
+
+def _subject(message: Message) -> str | None:
+    own = one_line(message.words.subject) if message.words else ""
+    return shortened(marked(message, own), TITLE_LIMIT) if own else None
 
 
 def _timestamp(now: datetime) -> dict[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC
+from html import unescape
 from urllib.parse import quote
 
-from shared.domain.delivery import Message
+from shared.domain.delivery import Kind, Message
 
 LINK_LIMIT = 2_000
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
@@ -18,7 +19,24 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINK = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?#][!-~]*)?", re.IGNORECASE
 )
-_PREFIX = {"resolved": "Resolved: ", "alarm": "Alarm: "}
+_DRILL = re.compile(r"\[\W{0,3}" + r"\W{0,3}".join("drill") + r"\W{0,3}\]", re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|hr)\b[^>]*>|</(?:p|div|tr|li|h[1-6]|table|[uo]l|blockquote)\s*>", re.IGNORECASE)
+_UNSEEN = re.compile(r"<!--.*?-->|<(style|title)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile("<[^>]*>")
+_BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+PREFIX: dict[Kind, str] = {
+    "resolved": "Resolved: ",
+    "alarm": "Alarm: ",
+    "inform": "For information: ",
+    "update": "Update: ",
+    "reminder": "Update due: ",
+    "role": "Your role: ",
+    "cleared": "Cleared: ",
+    "review": "Review: ",
+    "action-item": "Action item: ",
+    "digest": "Digest: ",
+}
+"""What a headline begins with, so that nobody takes news for a page."""
 
 
 def cleaned(text: str) -> str:
@@ -61,8 +79,48 @@ def safe_link(url: str | None) -> str | None:
 
 
 def headline(message: Message) -> str:
-    """``[SEV1] Resolved: checkout is slow``, on one line, of any length."""
-    return f"[{one_line(message.severity)}] {_PREFIX.get(message.kind, '')}{title(message)}"
+    """``[SEV1] Resolved: checkout is slow``, or the plan's own subject, on one line, of any length.
+
+    A drill says so first.
+    """
+    own = one_line(message.words.subject) if message.words else ""
+    severity = one_line(message.severity)
+    level = f"[{severity}] " if severity else ""
+    return marked(message, own or f"{level}{PREFIX.get(message.kind, '')}{title(message)}")
+
+
+def marked(message: Message, line: str) -> str:
+    """``line`` beginning with ``[DRILL]`` where it is one; where it is meant, no text can claim otherwise."""
+    return _DRILL.sub("(drill)", line) if message.drill is None else f"[DRILL] {line}"
+
+
+def reason(message: Message) -> str:
+    """Why it is sent, on one line; empty where the plan has words of its own."""
+    return "" if own_words(message) else one_line(message.reason)
+
+
+def body(message: Message) -> str:
+    """The plan's own words, else the alert's summary, as `cleaned` text; may be empty."""
+    return own_words(message) or cleaned(message.summary)
+
+
+def own_words(message: Message) -> str:
+    """The body of the plan's words as `cleaned` text, HTML without its tags; empty where there are none."""
+    if message.words is None:
+        return ""
+    text: str = message.words.body
+    return cleaned(_text_of_html(text) if own_html(message) else text)
+
+
+def own_html(message: Message) -> str | None:
+    """The body of the plan's words where it is HTML with every value escaped: it says so (``__html__``)."""
+    html = None if message.words is None else getattr(message.words.body, "__html__", None)
+    return None if html is None else cleaned(str(html()))
+
+
+def _text_of_html(html: str) -> str:
+    text = _TAG.sub("", _BREAK.sub("\n", _UNSEEN.sub("", " ".join(str(html).split()))))
+    return _BLANK_LINES.sub("\n\n", unescape(text).replace("\n ", "\n"))
 
 
 def title(message: Message) -> str:
@@ -73,7 +131,8 @@ def title(message: Message) -> str:
 def facts(message: Message) -> list[tuple[str, str]]:
     """What a responder looks for first, as label and one-line value."""
     opened = message.opened_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    values = {
+    drill = {"Drill": message.drill} if message.drill is not None else {}
+    values = drill | {
         "Incident": message.incident,
         "Severity": message.severity,
         "Service": message.service,
@@ -81,11 +140,17 @@ def facts(message: Message) -> list[tuple[str, str]]:
         "Opened": opened,
         "Plan": message.plan,
     }
+    if message.kind == "digest":
+        values = {label: value for label, value in values.items() if one_line(value)}
     return [(label, shortened(one_line(value) or "-", 200)) for label, value in values.items()]
 
 
 def links(message: Message) -> list[tuple[str, str]]:
     """The links that may be shown, as label and URL."""
-    candidates = [("Open incident", message.incident_url), ("Open alert", message.source_url)]
+    candidates = [
+        ("Open incident", message.incident_url),
+        ("Open runbook", message.runbook_url),
+        ("Open alert", message.source_url),
+    ]
     checked = [(label, safe_link(url)) for label, url in candidates]
     return [(label, url) for label, url in checked if url is not None]

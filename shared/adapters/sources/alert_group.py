@@ -82,6 +82,7 @@ def alert_of(reading: Reading, entry: JsonObject, where: str, envelope: Envelope
         summary=first_text(annotations, SUMMARY_ANNOTATIONS),
         labels=labels,
         annotations=annotations,
+        values=mapping(entry.get("values")),
         url=web_address(entry.get("generatorURL"), envelope.url),
     )
 

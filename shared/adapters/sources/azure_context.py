@@ -111,6 +111,15 @@ def annotations_of(essentials: JsonObject, context: JsonObject) -> dict[str, str
     return annotations
 
 
+def values_of(context: JsonObject) -> dict[str, object]:
+    """What each condition measured, by the name of its metric."""
+    return {
+        name: condition.get("metricValue")
+        for condition in _conditions(context)
+        if (name := first_text(condition, ("metricName", "metricMeasureColumn", "webTestName")))
+    }
+
+
 def summary_of(essentials: JsonObject, context: JsonObject) -> str | None:
     """One text for people: the event's own title, else the rule's description, else what it detected."""
     titled = "conditionType" not in context and first_text(mapping(context.get("properties")), ("title",))

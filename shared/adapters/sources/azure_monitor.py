@@ -14,6 +14,7 @@ from shared.adapters.sources.azure_context import (
     link_of,
     summary_of,
     target_of,
+    values_of,
 )
 from shared.adapters.sources.bounds import bounded_alert
 from shared.adapters.sources.instants import end_of
@@ -118,6 +119,7 @@ class AzureMonitor:
             summary=summary_of(essentials, context),
             labels=labels_of(essentials, context, payload.custom, target),
             annotations=annotations_of(essentials, context),
+            values=values_of(context),
             url=link_of(essentials, context),
         )
         return [alert]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,6 +38,7 @@ def bounded_alert(
     summary: str | None = None,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
+    values: Mapping[str, object] | None = None,
     url: str | None = None,
 ) -> Alert:
     """An alert within the bounds; ``identity`` is what `fingerprint_of` takes.
@@ -60,8 +62,22 @@ def bounded_alert(
         summary=bounded_text(summary or ""),
         labels=kept_labels,
         annotations=kept_annotations,
+        values=_figures(values or {}),
         url=url,
     )
+
+
+def _figures(values: Mapping[str, object]) -> dict[str, float]:
+    """The finite numbers among the values, those written as text included."""
+    found: dict[str, float] = {}
+    for name, value in islice(values.items(), MOST_LABELS):
+        try:
+            figure = float(value) if isinstance(value, (int, float, str)) else math.nan
+        except (ValueError, OverflowError):
+            continue
+        if math.isfinite(figure) and not isinstance(value, bool):
+            found[bounded_name(name)] = figure
+    return found
 
 
 def bounded_text(text: str) -> str:

@@ -16,7 +16,7 @@ from shared.domain.plan import SourceTrust
 from shared.ports import Secrets
 
 TEXTS = ("fingerprint", "group", "service", "severity", "summary", "url")
-KEYS = ("name", "status", *TEXTS, "labels", "annotations", "started_at", "ended_at")
+KEYS = ("name", "status", *TEXTS, "labels", "annotations", "values", "started_at", "ended_at")
 
 
 class Generic:
@@ -68,6 +68,7 @@ class Generic:
             summary=texts["summary"],
             labels=labels,
             annotations=reading.texts(entry.get("annotations"), f"{dot}annotations"),
+            values=_values(reading, entry, dot),
             url=_url(reading, texts["url"], dot),
         )
 
@@ -84,6 +85,18 @@ def _text(reading: Reading, entry: JsonObject, key: str, dot: str) -> str | None
         return text or None
     reading.fault(f"{dot}{key}", f"must be a text, not {kind(text)}")
     return None
+
+
+def _values(reading: Reading, entry: JsonObject, dot: str) -> JsonObject:
+    stated = entry.get("values")
+    if not isinstance(stated, dict):
+        if stated is not None:
+            reading.fault(f"{dot}values", f"must be an object, not {kind(stated)}")
+        return {}
+    for name, value in stated.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            reading.fault(f"{dot}values.{name[:100]}", f"must be a number, not {kind(value)}")
+    return stated
 
 
 def _firing(reading: Reading, entry: JsonObject, dot: str) -> bool:

@@ -89,6 +89,11 @@ class Grafana:
             summary=first_text(notes, ("message", "title")),
             labels=labels,
             annotations=notes,
+            values={
+                as_text(match["metric"]): match.get("value")
+                for match in map(mapping, items(body.get("evalMatches")))
+                if "metric" in match
+            },
             url=web_address(body.get("ruleUrl")),
         )
 

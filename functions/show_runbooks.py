@@ -1,0 +1,96 @@
+"""GET /api/v1/plans/{plan}/runbooks and below: what to do about it, as JSON or as Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from functions.caller import caller
+from functions.replies import answering, json_reply
+from shared.app import app
+
+if TYPE_CHECKING:
+    from functions.answers import RunbookLine, RunbookList, RunbookWhole
+    from shared.domain.runbook import Runbook
+
+blueprint = func.Blueprint()
+JSON, MARKDOWN = "application/json", "text/markdown"
+
+
+@blueprint.function_name("list_runbooks")
+@blueprint.route("api/v1/plans/{plan}/runbooks", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answering
+def list_runbooks(req: func.HttpRequest) -> func.HttpResponse:
+    """The plan's runbooks, by name."""
+    who = caller(req, app().settings.authentication_on, "Reader")
+    plan = req.route_params["plan"]
+    listed: RunbookList = {"runbooks": [_line(plan, each) for each in app().show_runbooks.all(plan, who)]}
+    return json_reply(listed)
+
+
+@blueprint.function_name("show_runbook")
+@blueprint.route("api/v1/plans/{plan}/runbooks/{name}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answering
+def show_runbook(req: func.HttpRequest) -> func.HttpResponse:
+    """One runbook; 304 where the caller has it already."""
+    who = caller(req, app().settings.authentication_on, "Reader")
+    plan = req.route_params["plan"]
+    runbook = app().show_runbooks.one(plan, req.route_params["name"], who)
+    kind = _preferred(req.headers.get("accept", ""))
+    headers = {"ETag": _tag(runbook, kind), "Cache-Control": "private, no-cache", "Vary": "Accept"}
+    if _has(req.headers.get("if-none-match", ""), headers["ETag"]):
+        return func.HttpResponse(status_code=304, mimetype=kind, headers=headers)
+    if kind == MARKDOWN:
+        safe = {**headers, "X-Content-Type-Options": "nosniff"}
+        return func.HttpResponse(runbook.text.encode(), mimetype=MARKDOWN, headers=safe)
+    shown: RunbookWhole = {
+        **_line(plan, runbook),
+        "parts": [{"name": part.name, "markdown": part.text} for part in runbook.parts],
+        "markdown": runbook.text,
+    }
+    return json_reply(shown, headers=headers)
+
+
+def _line(plan: str, runbook: Runbook) -> RunbookLine:
+    return {
+        "plan": plan,
+        "name": runbook.name,
+        "title": runbook.title,
+        "alerts": list(runbook.alerts),
+        "severity": runbook.severity,
+        "skeleton": runbook.skeleton,
+        "url": f"/api/v1/plans/{plan}/runbooks/{runbook.name}",
+    }
+
+
+def _tag(runbook: Runbook, kind: str) -> str:
+    """Another one for each form: both have the same address."""
+    digest = hashlib.sha256(f"{kind}\n{runbook.text}".encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def _has(stated: str, tag: str) -> bool:
+    return stated.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in stated.split(","))
+
+
+def _preferred(accept: str) -> str:
+    """Markdown where the caller prefers it to JSON."""
+    return MARKDOWN if _quality(accept, MARKDOWN) > _quality(accept, JSON) else JSON
+
+
+def _quality(accept: str, kind: str) -> float:
+    """How much an ``Accept`` header wants a media type: the ``q`` of the nearest range that holds it."""
+    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
+    wanted = dict(_range(each) for each in accept.lower().split(","))
+    return next((wanted[each] for each in ranges if each in wanted), 0.0)
+
+
+def _range(text: str) -> tuple[str, float]:
+    kind, *parameters = (each.strip() for each in text.split(";"))
+    stated = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    try:
+        return kind, float(stated)
+    except ValueError:
+        return kind, 0.0

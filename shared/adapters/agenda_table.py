@@ -1,0 +1,138 @@
+"""Table `Agenda`: one partition a plan; how far its agenda is, and what its contacts' calendars said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.entity_groups import (
+    create,
+    new_commit,
+    point,
+    put,
+    replace,
+    span,
+    submit,
+    submit_once,
+    tag_of,
+)
+from shared.adapters.table_wire import WiredTable
+from shared.domain.agenda import AgendaState, Duty, Gap, Reading
+from shared.domain.errors import Conflict
+from shared.domain.oncall import Absence
+from shared.domain.timeline import parse_stamp, stamp
+
+PIECE = 15_000
+"""Characters of JSON in one property, which takes 64 KiB."""
+_STATE = "state"
+_ABSENCES = "absences|"
+
+
+class AgendaTable:
+    """`ports.Agenda` on Azure Table Storage."""
+
+    def __init__(self, table: WiredTable) -> None:
+        self.table = table
+
+    def state(self, plan: str) -> tuple[AgendaState, str] | None:
+        """How far the plan's agenda is, with the row's tag; None where it never began."""
+        row = point(self.table, plan, _STATE)
+        return None if row is None else (_state(_read(row)), tag_of(row))
+
+    def save(self, plan: str, state: AgendaState, tag: str | None) -> str:
+        """The new tag. Raises Conflict where the row has moved on (or, without a tag, exists)."""
+        commit = new_commit()
+        row = {"PartitionKey": plan, "RowKey": _STATE, "commits": commit, **_pieces(_state_json(state))}
+        operation = create(row) if tag is None else replace(row, tag)
+        tags = submit_once(self.table, [operation], commit, lambda: point(self.table, plan, _STATE))
+        if tags is not None:
+            return tags[0]
+        kept = point(self.table, plan, _STATE)
+        if kept is None or kept["commits"] != commit:
+            raise Conflict("it is stored, and somebody else has built on it since")
+        return tag_of(kept)
+
+    def readings(self, plan: str) -> dict[str, Reading]:
+        """What each contact's calendar said, by contact."""
+        rows = span(self.table, plan, _ABSENCES, f"{_ABSENCES}~")
+        return {str(row["RowKey"]).removeprefix(_ABSENCES): _reading(_read(row)) for row in rows}
+
+    def keep_reading(self, plan: str, contact: str, reading: Reading) -> None:
+        """Store what a calendar said, whatever was there."""
+        row = {
+            "PartitionKey": plan,
+            "RowKey": f"{_ABSENCES}{contact}",
+            **_pieces(
+                {
+                    "absences": [[stamp(each.since), stamp(each.until)] for each in reading.absences],
+                    "tried_at": stamp(reading.tried_at),
+                    "read_at": _stamped(reading.read_at),
+                    "failing": reading.failing,
+                }
+            ),
+        }
+        submit(self.table, [put(row)])
+
+
+def _pieces(value: Mapping[str, Any]) -> dict[str, str]:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return {f"json{number}": text[at : at + PIECE] for number, at in enumerate(range(0, len(text), PIECE))}
+
+
+def _read(row: Mapping[str, Any]) -> Any:  # noqa: ANN401  (our own JSON)
+    text, number = "", 0
+    while piece := row.get(f"json{number}"):
+        text, number = text + piece, number + 1
+    return json.loads(text)
+
+
+def _state_json(state: AgendaState) -> dict[str, Any]:
+    return {
+        "until": stamp(state.until),
+        "covered": state.covered,
+        "duties": [
+            [duty.work, duty.name, stamp(duty.due), stamp(duty.taken_at), duty.contact, duty.text]
+            for duty in state.duties
+        ],
+        "gaps": [[gap.rotation, stamp(gap.since), stamp(gap.until), gap.ends] for gap in state.gaps],
+        "held_until": _stamped(state.held_until),
+    }
+
+
+def _state(found: Mapping[str, Any]) -> AgendaState:
+    return AgendaState(
+        parse_stamp(found["until"]),
+        found["covered"],
+        tuple(
+            Duty(work, name, parse_stamp(due), parse_stamp(taken_at), contact, text)
+            for work, name, due, taken_at, contact, text in found["duties"]
+        ),
+        tuple(
+            Gap(rotation, parse_stamp(since), parse_stamp(until), ends)
+            for rotation, since, until, ends in found["gaps"]
+        ),
+        _instant(found["held_until"]),
+    )
+
+
+def _reading(found: Mapping[str, Any]) -> Reading:
+    return Reading(
+        _absences(found["absences"]),
+        parse_stamp(found["tried_at"]),
+        _instant(found["read_at"]),
+        found["failing"],
+    )
+
+
+def _absences(found: Iterable[list[str]]) -> tuple[Absence, ...]:
+    return tuple(Absence(parse_stamp(since), parse_stamp(until)) for since, until in found)
+
+
+def _stamped(instant: datetime | None) -> str | None:
+    return None if instant is None else stamp(instant)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else parse_stamp(text)

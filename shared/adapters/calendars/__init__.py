@@ -1,0 +1,1 @@
+"""Calendars as ICS: the absences that people keep in theirs, and the shifts that they subscribe to."""

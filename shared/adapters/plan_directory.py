@@ -1,0 +1,145 @@
+"""The parts of a plan document that are looked up late: people, rotations, channels, words, calendars."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from shared.adapters.plan_parts import Condition, Part
+from shared.adapters.plan_values import (
+    WEEKDAYS,
+    Address,
+    Body,
+    Clock,
+    Closing,
+    Few,
+    Flag,
+    Header,
+    LocalTime,
+    Many,
+    Name,
+    Option,
+    Schedule,
+    SecretName,
+    SeverityName,
+    Text,
+    Timezone,
+    Title,
+    Turn,
+    Weekday,
+)
+
+
+class Reach(Part):
+    """One way to a contact."""
+
+    channel: Name
+    to: Text | None = Field(default=None, description="the address on that channel, where it needs one")
+
+
+class Calendar(Part):
+    """The address of an ICS calendar: in the open, or as the name of a secret."""
+
+    url: Address | None = Field(default=None, description="only where the address is no secret")
+    secret: SecretName | None = None
+
+
+class Contact(Part):
+    """A person, role or room; the first channel is tried first."""
+
+    title: Title = ""
+    reach: Few[Reach]
+    calendar: Calendar | None = Field(default=None, description="where their absences stand, as ICS")
+
+
+class Channel(Part):
+    """A way to reach somebody; its secret is named, never written."""
+
+    kind: Literal["webhook", "slack", "teams", "email", "log"]
+    url: Text | None = Field(default=None, description="only where the address is no secret")
+    secret: SecretName | None = None
+    options: dict[Option, Text] = Field(default={})
+
+
+class Trust(Part):
+    """How a source proves itself, beyond the function key."""
+
+    bearer_secret: SecretName | None = None
+    hmac_secret: SecretName | None = None
+    signature_header: Header | None = None
+    timestamp_header: Header | None = None
+
+
+class Restriction(Part):
+    """When a layer is on duty; to at or before from means the next day."""
+
+    days: Few[Weekday] = Field(default=list(WEEKDAYS), description="every day where not stated")
+    since: Clock = Field(default="00:00", alias="from")
+    to: Closing = "24:00"
+
+
+class Layer(Part):
+    """Members in turn; where two layers are on duty, the later one of the list has it."""
+
+    members: Few[Name] = Field(description="contacts")
+    starts: LocalTime = Field(description="local date and time at which the first member begins")
+    handoff: Turn = Field(description="how long a turn is; at least 1h")
+    only: Restriction | None = None
+
+
+class Override(Part):
+    """A contact takes over for a while; local times of the rotation, the end not included."""
+
+    contact: Name
+    since: LocalTime = Field(alias="from")
+    to: LocalTime
+
+
+class Rotation(Part):
+    """People who take turns."""
+
+    title: Title = ""
+    timezone: Timezone | None = Field(default=None, description="the plan's where not stated")
+    layers: Few[Layer]
+    overrides: Many[Override] = Field(default=[])
+    fallback: Name | None = Field(default=None, description="contact who is told where nobody is on call")
+
+
+class Template(Part):
+    """The words of a notification or a name, in Jinja2."""
+
+    subject: Text | None = None
+    body: Body
+
+
+class RunbookRule(Part):
+    """Which runbook is for which alerts; the first that matches."""
+
+    when: Condition = Field(default_factory=Condition)
+    runbook: Name = Field(description="runbooks/<plan>/<runbook>.md")
+
+
+class Drill(Part):
+    """A rehearsed incident, opened on schedule in the plan's time zone."""
+
+    title: Title = ""
+    on: Schedule = Field(description="first to fifth, or every, and a weekday: first friday")
+    at: Clock
+    service: Name
+    severity: SeverityName
+    scenario: Body | None = Field(default=None, description="what is rehearsed")
+    runbook: Name | None = None
+
+
+class Digest(Part):
+    """What is still open of some severities, told together each day or week."""
+
+    severities: Few[SeverityName]
+    every: Literal["day", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = (
+        Field(description="day, or a weekday")
+    )
+    at: Clock
+    business_days: Flag = False
+    notify: Few[Name] = Field(description="contacts or rotations")
+    template: Name | None = None

@@ -1,0 +1,116 @@
+"""An incident's severity changes: a louder alert raises it, a person sets it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.domain.cadence import start_updates
+from shared.domain.change import Draft
+from shared.domain.deadlines import span_after
+from shared.domain.errors import Fault, InvalidInput, Refused
+from shared.domain.hours import Span
+from shared.domain.ladder import fire_step, start_ladder
+from shared.domain.opening import severity_dues
+from shared.domain.sla import Clock
+from shared.domain.timeline import Text
+
+
+@dataclass(frozen=True)
+class SetSeverity:
+    """The incident is louder or quieter than the plan's rules took it for."""
+
+    severity: str
+    reason: Text | None = None
+
+
+def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
+    """A louder alert makes the whole incident louder: its ladder starts anew from now; else False.
+
+    What is due at once is the caller's to fire, then `page_beside_the_acknowledgement`.
+    """
+    incident, rules = draft.incident, draft.rules
+    names = [each.name for each in rules.severities]
+    if severity not in names or names.index(severity) >= names.index(incident.severity):
+        return False
+    draft.set(severity=severity)
+    if incident.hidden:
+        return False
+    _respond_afresh(draft)
+    draft.set(
+        respond=_sooner(incident.respond, _clock(draft, draft.severity.respond_within, draft.now)),
+        resolve=_sooner(incident.resolve, _clock(draft, draft.severity.resolve_within, draft.now)),
+    )
+    data = {"from": incident.severity, "to": severity, "rule": rule}
+    draft.event("severity-raised", actor, data | severity_dues(draft))
+    return True
+
+
+def page_beside_the_acknowledgement(draft: Draft) -> None:
+    """Who took a quiet incident has not taken a loud one: its first step pages, then the ladder rests."""
+    ladder, louder = draft.incident.ladder, draft.severity
+    if ladder is None or not louder.steps or louder.until != "acknowledged":
+        return
+    if ladder.step == 0:
+        fire_step(draft, draft.now)
+    expires = [draft.incident.acknowledgement_expires]
+    if louder.acknowledgement_expires is not None:
+        expires.append(span_after(draft.now, louder.acknowledgement_expires, draft.rules))
+    draft.set(
+        ladder=replace(draft.incident.ladder or ladder, running=False),
+        acknowledgement_expires=min((each for each in expires if each), default=None),
+    )
+
+
+def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
+    """A person sets it; False where it is that already. Raises InvalidInput or Refused.
+
+    Windows count from the opening (or reopening); a clock that has stopped or breached stays as it is.
+    Louder: as for a louder alert. Quieter: the quieter ladder starts anew, unless somebody has the incident.
+    """
+    incident, rules = draft.incident, draft.rules
+    if incident.over:
+        raise Refused("the incident is resolved; reopen it first")
+    names = [each.name for each in rules.severities]
+    if command.severity not in names:
+        why = f"the plan has no such severity; it has {', '.join(names)}"
+        raise InvalidInput("severity", [Fault("severity", why)])
+    if command.severity == incident.severity:
+        return False
+    began = incident.since or incident.opened_at
+    draft.set(severity=command.severity)
+    _respond_afresh(draft)
+    draft.set(
+        respond=_moved(incident.respond, _clock(draft, draft.severity.respond_within, began), draft.now),
+        resolve=_moved(incident.resolve, _clock(draft, draft.severity.resolve_within, began), draft.now),
+    )
+    if names.index(command.severity) > names.index(incident.severity) and incident.ladder:
+        keeps = incident.status == "open" or draft.severity.until == "resolved"
+        draft.set(ladder=replace(start_ladder(incident, draft.severity, draft.now), running=keeps))
+    data = {"from": incident.severity, "to": command.severity}
+    draft.event("severity-changed", actor, data | severity_dues(draft), text=command.reason)
+    return True
+
+
+def _respond_afresh(draft: Draft) -> None:
+    incident = draft.incident
+    draft.set(ladder=start_ladder(incident, draft.severity, draft.now), since=draft.now, informed=())
+    start_updates(draft, draft.now)
+
+
+def _clock(draft: Draft, window: Span | None, since: datetime) -> Clock:
+    return Clock(span_after(since, window, draft.rules) if window is not None else None)
+
+
+def _sooner(running: Clock, fresh: Clock) -> Clock:
+    """The earlier of two dues; a clock that has stopped or breached stays as it is."""
+    if running.stopped_at or running.breached or fresh.due is None:
+        return running
+    return fresh if running.due is None else replace(running, due=min(running.due, fresh.due))
+
+
+def _moved(running: Clock, fresh: Clock, now: datetime) -> Clock:
+    """The other due, but never one that has passed before anybody knew of it."""
+    if running.stopped_at or running.breached:
+        return running
+    return replace(running, due=max(fresh.due, now) if fresh.due else None)

@@ -1,0 +1,33 @@
+"""Puts on record, in a plan's own journal, what the plan does by itself."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.domain.change import TOCSIN
+from shared.domain.errors import Conflict, StoreUnavailable
+from shared.domain.journal import note, own_journal
+from shared.domain.plan import Plan
+from shared.ports import Journals
+
+MOST_TRIES = 12
+
+
+def note_in_journal(
+    journals: Journals, plan: Plan, type: str, data: Mapping[str, Any], occurred_at: datetime, now: datetime
+) -> None:
+    """Append one event to today's journal. Raises StoreUnavailable."""
+    for tried in range(MOST_TRIES):
+        try:
+            before, tag = journals.journal(own_journal(plan.name, now))
+            entry = note(before, type, TOCSIN, data, occurred_at, plan.rules.timezone, now)
+            journals.append(before, tag, entry)
+        except Conflict:
+            time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+        else:
+            return
+    raise StoreUnavailable("too many others are writing to the journal")
