@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as random_names
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
@@ -65,6 +65,7 @@ class Megaphone:
     def __init__(self, sent: list[tuple[str, str, str]]) -> None:
         self.sent = sent
         self.busy = True
+        self.heard: Callable[[str, Message], object] = lambda _to, _message: None
 
     def send(
         self,
@@ -81,6 +82,7 @@ class Megaphone:
             self.busy = False
             raise DeliveryFailed("come again", permanent=False, status=503)
         self.sent.append((str(to), message.kind, message.reason))
+        self.heard(str(to), message)
         return Accepted(200)
 
 
@@ -119,7 +121,8 @@ class Stage:
         self.source = HandedOver()
         self.rules(some_rules())
         self.directory(self.plans.plan.directory)
-        deliver = Deliver(self.store, {"log": Megaphone(self.sent)}, secrets, "", Templates())
+        self.megaphone = Megaphone(self.sent)
+        deliver = Deliver(self.store, {"log": self.megaphone}, secrets, "", Templates())
         self.receive = ReceiveAlert(
             self.plans, {"generic": self.source}, secrets, self.store, self.journals, self.archive, self.queue
         )

@@ -34,6 +34,7 @@ from tests.notifications import (
     a_channel,
     a_hostile_message,
     a_message,
+    failure_of,
     in_hostile_words,
     in_words,
     secrets_of,
@@ -78,6 +79,7 @@ def test_a_webhook_gets_the_documented_json(http: HttpPost, receiver: HttpReceiv
     assert request.headers["idempotency-key"] == KEY
     assert "x-tocsin-signature" not in request.headers
     assert request.json() == {
+        "to": None,
         "kind": "escalation",
         "plan": "acme",
         "incident": "INC-8Q2XK4ZR-1",
@@ -108,6 +110,27 @@ def test_a_webhook_gets_the_plan_s_words_beside_the_facts(http: HttpPost, receiv
     assert (stated["title"], stated["drill"]) == ("[DRILL] Checkout is slow", "first-friday")
     assert (stated["reason"], stated["summary"]) == ("escalation step 2 of 3", "p95 above 2 s")
     assert (stated["runbook"], stated["runbook_url"]) == (None, None)
+
+
+def test_a_public_webhook_gets_the_plan_s_words_and_nothing_of_the_inside(
+    http: HttpPost, receiver: HttpReceiver
+) -> None:
+    spec = a_channel("webhook", url=receiver.url, public="true")
+    sent(WebhookChannel(http), spec, secrets_of(), in_words("We are looking into it.", "Trouble"))
+    assert receiver.requests[0].json() == {
+        "kind": "escalation",
+        "plan": "acme",
+        "incident": "INC-8Q2XK4ZR-1",
+        "status": "open",
+        "opened_at": "2026-11-21T12:00:00+00:00",
+        "drill": None,
+        "subject": "Trouble",
+        "text": "We are looking into it.",
+    }
+
+    refused = failure_of(lambda: sent(WebhookChannel(http), spec, secrets_of()))
+    assert refused.permanent
+    assert len(receiver.requests) == 1
 
 
 def test_a_webhook_carries_hostile_words_without_controls(http: HttpPost, receiver: HttpReceiver) -> None:

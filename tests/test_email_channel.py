@@ -127,6 +127,25 @@ def test_a_mail_in_the_plan_s_words_has_them_first_and_the_facts_after() -> None
     assert not [text for text in ("escalation step 2 of 3", "p95 above 2 s") if text in plain + html]
 
 
+def test_a_public_mail_has_the_plan_s_words_and_nothing_of_the_inside() -> None:
+    with SmtpReceiver() as receiver:
+        options = {"from": "status@example.com", "public": "true"}
+        spec = a_channel("email", secret="smtp", **options)
+        secrets = secrets_of(smtp=receiver.url("off"))
+        sent(EmailChannel(), spec, secrets, in_words("We look <into> it.", "Trouble"), "ada@example.org")
+        (mail,) = receiver.messages
+        refused = failure_of(lambda: sent(EmailChannel(), spec, secrets, to="ada@example.org"))
+    plain, html = mail.message.iter_parts()
+    assert mail.message["Subject"] == "Trouble"
+    assert plain.get_content().strip() == "We look <into> it."
+    assert "We look &lt;into&gt; it." in html.get_content()
+    for part in (plain, html):
+        assert "INC-" not in part.get_content()
+        assert "http" not in part.get_content()
+    assert refused.permanent
+    assert len(receiver.messages) == 1
+
+
 def test_a_mail_of_a_drill_says_so_everywhere() -> None:
     subject, plain, html = mailed(in_words("x", "Checkout", drill="first-friday"))
     assert subject == "[DRILL] Checkout"

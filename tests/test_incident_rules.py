@@ -248,21 +248,24 @@ class AnIncident(RuleBasedStateMachine):
     @invariant()
     def no_step_fires_twice_and_none_is_skipped(self) -> None:
         for incident in getattr(self, "incidents", []):
-            fired: list[tuple[int, int, bool]] = []
-            begun_anew = True
+            fired: list[tuple[int, int, bool, bool]] = []
+            begun_anew, dropped = True, False
             for event in self.timelines[incident.id]:
                 if (
                     event.type in ("escalated", "escalated-manually", "step-passed")
                     and event.data["round"] is not None
                 ):
-                    fired.append((event.data["round"], event.data["step"], begun_anew))
+                    fired.append((event.data["round"], event.data["step"], begun_anew, dropped))
+                    dropped = False
                     begun_anew = event.data["step"] == self._steps(incident.id, event.seq)
                 elif event.type in BEGINS_ANEW:
                     begun_anew = True
-            assert len(fired) == len({(round_, step) for round_, step, _ in fired})
+                    dropped = dropped or event.type == "acknowledgement-expired"
+            assert len(fired) == len({(round_, step) for round_, step, _, _ in fired})
             for before, after in pairwise(fired):
                 next_step = after[:2] == (before[0], before[1] + 1)
-                assert next_step or (after[0] > before[0] and after[1] == 1 and after[2])
+                anew = after[0] > before[0] and after[2]
+                assert next_step or (anew and (after[1] == 1 or after[3]))
 
     def _steps(self, incident: str, seq: int) -> int:
         """Steps of the ladder in force when the event of that number was recorded."""
@@ -424,6 +427,47 @@ def _walk_through_a_long_outage(rules: Rules, directory: Directory) -> None:
     assert _fits(change).status == "resolved"
     assert change.after.respond.breached, "what lapsed before the command is on record"
     assert caught_up
+
+
+def test_a_crowd_on_every_list_still_fits_and_the_incident_can_be_resolved() -> None:
+    crowds = {name: tuple(f"{name}{n}" for n in range(20)) for name in ("a", "b", "c", "d", "e")}
+    updates = (
+        Updates("internal", minutes(60), None, crowds["a"], minutes(10), crowds["b"][:10]),
+        Updates("external", minutes(60), None, crowds["a"], minutes(10), crowds["b"][10:]),
+    )
+    steps = ((minutes(0), crowds["c"]), (minutes(5), crowds["d"]))
+    loud = replace(
+        a_severity("P1", steps=steps, until="resolved"),
+        inform=(Inform(minutes(0), crowds["a"]),) * 5,
+        updates=updates,
+    )
+    rules = replace(
+        some_rules(loud, replace(loud, name="P2"), alarm=crowds["e"]),
+        review=ReviewRule(("P1",), minutes(60), crowds["d"][:10], (), crowds["d"][10:]),
+        action_items=ActionItemRule(crowds["c"][:19]),
+    )
+    everybody = [name for crowd in crowds.values() for name in crowd]
+    for directory in (a_directory(**dict.fromkeys(everybody, ("log",))), a_directory(other=("log",))):
+        _walk_through_a_long_outage(rules, directory)
+        _end_by_the_source(rules, directory)
+
+
+def _end_by_the_source(rules: Rules, directory: Directory) -> None:
+    """Fifty alerts, all of which end in one call."""
+    slot, incident = Slot(PARTITION, "f" * 64), None
+    for firing in (True, False):
+        left = [
+            classify(an_alert(identity=str(n), group="g", firing=firing, severity="P2"), rules)
+            for n in range(50)
+        ]
+        while left:
+            received = receive(slot, left, rules, rules, directory, NOON)
+            assert received.change is not None
+            incident = _fits(received.change)
+            slot = replace(slot, head=Head("f" * 64, 2), newest=incident)
+            left = left[len(received.dispositions) :]
+    assert incident is not None
+    assert incident.status == "resolved"
 
 
 def _fits(change: Change) -> Incident:

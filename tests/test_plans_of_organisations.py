@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -47,22 +46,6 @@ def called(plan: Plan, severity: str) -> set[str]:
     return {contact for _, contacts in ladder(plan, severity) for contact in contacts}
 
 
-def test_ml_platform_answers_within_its_four_windows() -> None:
-    windows = {severity.name: severity.respond_within for severity in ML_PLATFORM.rules.severities}
-    assert list(windows.items()) == [
-        ("P0", 15 * MINUTE),
-        ("P1", 30 * MINUTE),
-        ("P2", 2 * HOUR),
-        ("P3", 24 * HOUR),
-    ]
-    assert [severity.title for severity in ML_PLATFORM.rules.severities] == [
-        "Critical",
-        "High",
-        "Medium",
-        "Low",
-    ]
-
-
 def test_a_p0_calls_whoever_is_on_call_and_the_manager_at_once() -> None:
     assert ladder(ML_PLATFORM, "P0")[0] == (NOW, ("oncall", "engineering-manager"))
 
@@ -84,12 +67,6 @@ def test_the_manager_is_for_p0_and_p1() -> None:
         name: "engineering-manager" in called(ML_PLATFORM, name) for name in ("P0", "P1", "P2", "P3")
     }
     assert called_for == {"P0": True, "P1": True, "P2": False, "P3": False}
-
-
-def test_p2_and_p3_call_nobody_out_of_bed() -> None:
-    assert called(ML_PLATFORM, "P2") == called(ML_PLATFORM, "P3") == {"engineering"}
-    rooms = {way.channel for way in ML_PLATFORM.directory.contacts["engineering"].reach}
-    assert rooms == {"slack-engineering"}
 
 
 @pytest.mark.parametrize(
@@ -123,23 +100,6 @@ def test_footanalytics_answers_within_its_four_windows() -> None:
         ("Medium", HOUR),
         ("Low", 4 * HOUR),
     ]
-
-
-@pytest.mark.parametrize(
-    ("severity", "after", "target"),
-    [
-        ("critical", 15 * MINUTE, "tech-lead"),
-        ("high", 30 * MINUTE, "senior-engineer"),
-        ("medium", 4 * HOUR, "team-lead"),
-        ("low", DAY, "platform-team"),
-    ],
-)
-def test_footanalytics_escalates_to_the_target_of_its_matrix(
-    severity: str, after: timedelta, target: str
-) -> None:
-    first, *rest = ladder(FOOTANALYTICS, severity)
-    assert first[0] == NOW
-    assert rest == [(after, (target,))]
 
 
 @pytest.mark.parametrize(
@@ -180,43 +140,9 @@ def test_footanalytics_judges_other_alerts(alert: Alert, severity: str, service:
     assert judged(FOOTANALYTICS, alert) == (severity, service)
 
 
-def test_footanalytics_reaches_people_where_its_document_says() -> None:
-    addresses = {
-        name: way.to
-        for name, contact in FOOTANALYTICS.directory.contacts.items()
-        for way in contact.reach
-        if way.to
-    }
-    assert addresses == {
-        "platform-engineer": "platform@footanalytics.com",
-        "tech-lead": "tech-lead@footanalytics.com",
-        "ml-engineer": "ml@footanalytics.com",
-        "devops-engineer": "devops@footanalytics.com",
-        "product-manager": "product@footanalytics.com",
-        "customer-success": "success@footanalytics.com",
-        "executive-team": "exec@footanalytics.com",
-    }
-    rooms = {
-        name: FOOTANALYTICS.directory.contacts[name].reach[0].channel
-        for name in FOOTANALYTICS.directory.contacts
-        if name.endswith("-team")
-    }
-    assert rooms["security-team"] == "slack-security"
-    assert (rooms["platform-team"], rooms["ml-team"], rooms["devops-team"]) == (
-        "slack-platform-team",
-        "slack-ml-engineering",
-        "slack-devops",
-    )
-
-
-@pytest.mark.parametrize("plan", PLANS.all(), ids=lambda plan: plan.name)
+@pytest.mark.parametrize("plan", [FOOTANALYTICS, ML_PLATFORM], ids=lambda plan: plan.name)
 def test_a_plan_states_no_resolve_window_that_its_document_lacks(plan: Plan) -> None:
     assert {severity.resolve_within for severity in plan.rules.severities} == {None}
-
-
-@pytest.mark.parametrize("plan", PLANS.all(), ids=lambda plan: plan.name)
-def test_somebody_hears_at_once_whatever_the_severity(plan: Plan) -> None:
-    assert {severity.steps[0].after for severity in plan.rules.severities} == {NOW}
 
 
 @pytest.mark.parametrize("plan", PLANS.all(), ids=lambda plan: plan.name)
@@ -228,11 +154,12 @@ def test_a_plan_names_its_secrets_after_itself(plan: Plan) -> None:
 
 @pytest.mark.parametrize("plan", PLANS.all(), ids=lambda plan: plan.name)
 def test_response_times_are_to_be_kept_without_exception(plan: Plan) -> None:
-    assert plan.targets == {"respond_sla_attainment": 100}
+    assert plan.targets["respond_sla_attainment"] == 100
+    assert plan.targets["review_completion"] == 100
 
 
 def test_the_page_on_the_plans_names_tests_that_exist() -> None:
     page = (ROOT / "docs/plans.md").read_text(encoding="utf-8")
-    code = Path(__file__).read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("test_*.py")))
     assert {test for test in re.findall(r"`(test_\w+)`", page) if f"def {test}(" not in code} == set()
     assert all(f"`plans/{plan.name}.yaml`" in page for plan in PLANS.all())

@@ -14,7 +14,7 @@ from shared.domain.errors import InvalidInput, Refused
 from shared.domain.hours import BusinessHours, BusinessTime
 from shared.domain.matrix import Inform, Severity, Step, Updates
 from shared.domain.oncall import Absence, Layer, Rotation
-from shared.domain.plan import Checklist, ClosingCode, Directory, Item, Role, Rules, Service
+from shared.domain.plan import Checklist, ClosingCode, Directory, Item, Role, Rules, Service, Template
 from shared.domain.response import Acknowledge, Escalate, Note, Resolve
 from shared.domain.roles import HandOver
 from shared.domain.severity import SetSeverity
@@ -130,6 +130,47 @@ def test_who_is_only_informed_is_told_although_somebody_has_answered_but_not_onc
     stage.respond(outcome.id, Resolve(), NOON + hours(5))
     stage.sweep(NOON + hours(9))
     assert "informed" not in stage.types(outcome.id)
+
+
+def test_outsiders_hear_of_the_beginning_and_the_end_in_words_for_outside(stage: Stage) -> None:
+    outside = Inform(minutes(0), ("manager",), audience="external", template="notice")
+    internal = Updates("internal", minutes(30), None, ("oncall",), minutes(5))
+    told = paging(Step(minutes(0), ("oncall",)), inform=(outside,), updates=(internal,))
+    stage.rules(with_severity(told, alarm=()))
+    notice = Template("{{ phase }}: {{ current_status }}")
+    stage.plans.plan = replace(stage.plans.plan, templates={"notice": notice})
+    words: dict[str, list[str]] = {}
+    stage.megaphone.heard = lambda to, message: words.setdefault(to, []).append(
+        message.words.body if message.words else message.kind
+    )
+
+    incident = stage.opened(deliver=True)
+    stage.respond(incident, PostUpdate("identified", Text("Bob did it", "00"), "internal"), NOON)
+    stage.respond(incident, Resolve(), NOON + minutes(1))
+    stage.advance(incident, NOON + minutes(1))
+
+    assert words == {
+        "oncall": ["escalation", "resolved"],
+        "manager": ["investigating: open", "resolved: resolved"],
+    }
+
+
+def test_each_audience_is_told_its_own_updates_however_late_they_are_sent(stage: Stage) -> None:
+    rules = updating()
+    [severity] = rules.severities
+    public = Updates("external", minutes(60), None, ("commander",), minutes(5), ("oncall",), template="page")
+    stage.rules(replace(rules, severities=(replace(severity, updates=(*severity.updates, public)),)))
+    stage.plans.plan = replace(stage.plans.plan, templates={"page": Template("{{ current_status }}")})
+    heard: list[str] = []
+    stage.megaphone.heard = lambda _to, told: heard.append(told.words.body) if told.words else None
+    incident = stage.opened(deliver=True)
+
+    stage.respond(incident, PostUpdate("identified", Text("first", "00"), "external"), NOON)
+    stage.respond(incident, PostUpdate("identified", Text("Bob did it", "01"), "internal"), NOON)
+    stage.respond(incident, PostUpdate("monitoring", Text("second", "02"), "external"), NOON)
+    stage.advance(incident, NOON)
+
+    assert sorted(heard) == ["first", "second"]
 
 
 def test_customers_teams_hear_only_of_services_that_customers_see(stage: Stage) -> None:

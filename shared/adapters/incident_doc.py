@@ -14,13 +14,13 @@ from shared.domain.timeline import parse_stamp, stamp
 _PLAIN = (
     "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
     "status", "acknowledged_by", "resolved_by", "alert_count", "length", "head", "version", "week",
-    "drill", "progress", "code",
+    "drill", "progress", "progress_outside", "code",
 )  # fmt: skip
 _LISTS = ("told", "commands", "informed")
 _MAPS = ("roles", "checked")
 _TIMES = (
     "opened_at", "acknowledged_at", "acknowledgement_expires", "resolved_at", "week_due", "deliver_at",
-    "deadline", "recorded_at", "since",
+    "deadline", "recorded_at", "since", "began",
 )  # fmt: skip
 
 
@@ -32,6 +32,7 @@ def incident_doc(incident: Incident) -> dict[str, Any]:
     doc |= {name: _stamp(getattr(incident, name)) for name in _TIMES}
     doc |= {"respond": _clock_doc(incident.respond), "resolve": _clock_doc(incident.resolve)}
     doc["said"] = [list(each) for each in incident.said]
+    doc["outsiders"] = [list(each) for each in incident.outsiders]
     doc["updates"] = [_part(each) for each in incident.updates]
     doc["items"] = [_part(each) for each in incident.items]
     doc |= {name: _part(part) for name in _PARTS if (part := getattr(incident, name)) is not None}
@@ -45,6 +46,7 @@ def incident_fields(doc: Mapping[str, Any]) -> dict[str, Any]:
     values |= {name: doc[name] for name in _MAPS if name in doc}
     values |= {name: _instant(doc[name]) for name in _TIMES if name in doc}
     values |= {"respond": _clock_of(doc["respond"]), "resolve": _clock_of(doc["resolve"])}
+    values["outsiders"] = tuple((name, template) for name, template in doc.get("outsiders", ()))
     values["said"] = tuple((kind, seq) for kind, seq in doc.get("said", ()))
     values["updates"] = tuple(_of(UpdateDue, each, ("due",)) for each in doc.get("updates", ()))
     values["items"] = tuple(_of(ActionItem, each, ("due",)) for each in doc.get("items", ()))
@@ -64,11 +66,21 @@ _PARTS: Mapping[str, tuple[Any, tuple[str, ...]]] = {
 
 def _part(part: Any) -> dict[str, Any]:  # noqa: ANN401  (one of the dataclasses above)
     found = {field.name: getattr(part, field.name) for field in fields(part)}
-    return {name: stamp(value) if isinstance(value, datetime) else value for name, value in found.items()}
+    return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: stamp(instant) for name, instant in value.items()}
+    return stamp(value) if isinstance(value, datetime) else value
 
 
 def _of(kind: Any, doc: Mapping[str, Any], times: tuple[str, ...]) -> Any:  # noqa: ANN401  (the same)
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in doc.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in doc.items()
+    }
+    if isinstance(doc.get("waits"), dict):
+        values["waits"] = {name: parse_stamp(text) for name, text in doc["waits"].items()}
     return kind(**values | {name: _instant(doc[name]) for name in times if name in doc})
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 
+from shared.adapters.plan_crowds import check_crowds
 from shared.adapters.plan_loudness import check_loudness
 from shared.adapters.plan_names import check_names, names_of, twice
 from shared.adapters.plan_times import check_times
@@ -24,6 +25,7 @@ def check_sense(plan: object, known_sources: Collection[str] | None) -> Iterator
     yield from _conditions(plan, known_sources)
     yield from check_times(plan)
     yield from check_loudness(plan)
+    yield from check_crowds(plan)
     yield from _rules(plan)
     yield from _customers(plan)
     yield from _calendars(plan)

@@ -94,7 +94,14 @@ def _severity(name: str, severity: parts.Severity) -> Severity:
         repeat=Repeat(severity.repeat.times, severity.repeat.every),
         acknowledgement_expires=severity.acknowledgement_expires,
         inform=tuple(
-            Inform(each.after, tuple(each.notify), tuple(each.services), each.customer_facing, each.template)
+            Inform(
+                each.after,
+                tuple(each.notify),
+                tuple(each.services),
+                each.customer_facing,
+                each.template,
+                each.audience,
+            )
             for each in severity.inform
         ),
         updates=tuple(_updates(severity.updates)) if severity.updates else (),

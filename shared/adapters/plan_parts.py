@@ -17,6 +17,7 @@ from shared.adapters.plan_values import (
     LongerSpan,
     Many,
     Name,
+    Pause,
     SeverityName,
     Span,
     Text,
@@ -79,6 +80,9 @@ class Inform(Part):
     services: Many[Name] = Field(default=[], description="only for these; none: for all")
     customer_facing: Flag = Field(default=False, description="only for services that customers see")
     template: Name | None = None
+    audience: Literal["internal", "external"] = Field(
+        default="internal", description="external: outsiders, who hear nothing of what is said inside"
+    )
 
 
 class Updates(Part):
@@ -150,7 +154,7 @@ class Declaration(Part):
 
     name: Name
     when: Condition = Field(default_factory=Condition)
-    after: Window
+    after: Pause = Field(description="0s: at once, whatever the rules below say")
 
 
 class Hours(Part):

@@ -19,7 +19,13 @@ _SECRET_WRITTEN = re.compile(
     re.IGNORECASE,
 )
 _SECRET_NOT_NAMED = re.compile(r"[A-Za-z0-9]{32,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_OPTIONS = {"email": ("from",), "webhook": ("url_secret",), "slack": (), "teams": (), "log": ()}
+_OPTIONS = {
+    "email": ("from", "public"),
+    "webhook": ("url_secret", "public"),
+    "slack": (),
+    "teams": (),
+    "log": (),
+}
 """What a channel of each kind may state beyond its address and secret."""
 _MAILBOX = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+|[^@<>\r\n]+ <[!-;=?A-~]+@[!-;=?A-~]+>")
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/|$)")
@@ -76,6 +82,8 @@ def _options(kind: str, options: dict[str, object]) -> Iterator[tuple[str, str]]
     for option in options:
         if option not in _OPTIONS[kind]:
             yield option, f"{kind} has no such option{did_you_mean(option, _OPTIONS[kind])}"
+    if options.get("public", "true") != "true":
+        yield "public", "must be true, or left out"
     if kind == "email":
         yield from (("from", why) for why in _mailbox(options.get("from")))
 

@@ -184,7 +184,7 @@ def briefing(
         impact=_latest(said, "impact"),
         actions_taken=tuple(said.get("action-taken", ())),
         current_status=_latest(said, "status") or incident.status,
-        phase=phase or ("resolved" if incident.over else "investigating"),
+        phase="resolved" if incident.over else phase or "investigating",
         assistance_needed=_latest(said, "assistance-needed"),
         cause=_latest(said, "cause"),
         mitigation=_latest(said, "mitigation"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from shared.domain.change import TOCSIN, Draft
+from shared.domain.change import TOCSIN, Draft, Telling
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Refused
 from shared.domain.incident import UpdateDue
@@ -87,10 +87,15 @@ def post_update(draft: Draft, actor: str, command: PostUpdate) -> None:
     kept = [each for each in incident.updates if each.audience not in audiences]
     fresh = [UpdateDue(audience, due) for audience, due in following.items() if due is not None]
     draft.set(updates=(*kept, *fresh))
-    draft.say("status", event.seq)
     draft.set(progress=command.progress)
+    draft.say("status", event.seq)
+    if "external" in audiences:
+        draft.set(progress_outside=command.progress)
+        draft.say("status-outside", event.seq)
+    reason = f"status update: {command.progress}"
     for each in rules:
-        draft.tell(each.notify, "update", f"status update: {command.progress}", event, each.template)
+        telling = Telling("update", reason, event, each.template, each.audience, event.seq)
+        draft.tell_of(each.notify, telling)
 
 
 def _lapsing(draft: Draft, due: datetime, *, before: bool) -> tuple[UpdateDue, Updates]:

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.alert import Alert
-from shared.domain.deadlines import deadline
+from shared.domain.deadlines import deadline, ruling
 from shared.domain.delivery import PAGES, Delivery, Kind, Message, idempotency_key
 from shared.domain.incident import ACTIONS_KEPT, AlertState, Head, Incident
-from shared.domain.matrix import Severity
+from shared.domain.matrix import Audience, Severity
 from shared.domain.oncall import OnCall, on_call
 from shared.domain.plan import Directory, Rules
 from shared.domain.timeline import Event, Text, seal, stamp
@@ -25,6 +25,8 @@ RESERVE = 44
 """Rows that one more lapse, outcome or command may take: its events, 20 contacts, 20 alarm contacts."""
 MOST_TOLD = 20
 """Contacts that are remembered as told, and hear of the resolution."""
+MOST_OUTSIDE = 6
+"""Names outside that are remembered as informed; a plan names no more."""
 HEAR_THE_END = PAGES | {"inform"}
 """Kinds of notification whose recipients hear of the resolution."""
 
@@ -65,11 +67,29 @@ class Telling:
     reason: str
     cause: Event
     template: str | None = None
+    audience: Audience = "internal"
+    words_of: int | None = None
+    """Sequence number of the event whose words it is about."""
 
     @property
-    def weighs(self) -> bool:
-        """Whether it may take the place of a page."""
-        return self.kind in PAGES or self.kind == "resolved"
+    def rank(self) -> int:
+        """What ranks lower never takes the place of what ranks higher."""
+        if self.kind in PAGES or self.kind == "resolved":
+            return 3
+        return 2 if self.kind == "alarm" else 0 if self.kind in ("reminder", "role") else 1
+
+    def over(self, before: Telling | None) -> Telling:
+        """What is owed where ``before`` was: the weightier; of two pages the later; else both in one."""
+        if before is None or self.rank > before.rank:
+            return self
+        if self.rank == 3 == before.rank and (before.kind, self.kind) != ("resolved", "review"):
+            return self
+        if self.kind == before.kind == "action-item":
+            return self
+        joins = self.rank == before.rank or (before.kind, self.kind) == ("resolved", "review")
+        if not joins or self.reason in before.reason:
+            return before
+        return replace(before, reason=f"{before.reason}; {self.reason}")
 
 
 @dataclass
@@ -99,7 +119,7 @@ class Draft:
     @property
     def severity(self) -> Severity:
         """The incident's severity as it rules its service."""
-        return self.rules.ruling(self.incident.severity, self.incident.service)
+        return ruling(self.incident, self.rules)
 
     def late(self, due: datetime) -> int:
         """Whole seconds by which what was due is recorded late."""
@@ -164,14 +184,16 @@ class Draft:
     def tell(
         self, names: tuple[str, ...], kind: Kind, reason: str, cause: Event, template: str | None = None
     ) -> None:
-        """Owe each contact, and whoever has a rotation or role, one notification.
+        """Owe each contact, and whoever has a rotation or role, one notification; see `Telling.over`."""
+        self.tell_of(names, Telling(kind, reason, cause, template))
 
-        Told once in a change, for the latest cause; but what only informs does not take the place of a page.
-        """
+    def tell_of(self, names: tuple[str, ...], telling: Telling) -> None:
+        """`tell`, with everything that a notification may carry."""
+        cause = telling.cause
         found = {name: self.whom(name) for name in names}
         for each in found.values():
             if each.contact is not None:
-                self._owe_later(each.contact, Telling(kind, reason, cause, template))
+                self._owe_later(each.contact, telling)
         empty = [name for name, each in found.items() if not each.covered]
         if empty:
             event = self.event("oncall-empty", TOCSIN, {"rotations": empty, "caused_by": cause.seq})
@@ -179,10 +201,13 @@ class Draft:
 
     def alarm(self, reason: str, cause: Event) -> None:
         """Tell the plan's alarm contacts, unless this very change pages them already."""
-        for name in self.rules.alarm:
-            contact = self.whom(name).contact
+        found = {name: self.whom(name).contact for name in self.rules.alarm}
+        for contact in found.values():
             if contact is not None:
-                self.telling.setdefault(contact, Telling("alarm", reason, cause))
+                self._owe_later(contact, Telling("alarm", reason, cause))
+        nobody = [name for name, contact in found.items() if contact is None]
+        if nobody and cause.type != "oncall-empty":
+            self.event("oncall-empty", TOCSIN, {"rotations": nobody, "caused_by": cause.seq})
 
     def say(self, kind: str, seq: int) -> None:
         """Remember where the latest words of a kind stand, for messages that repeat them."""
@@ -247,16 +272,12 @@ class Draft:
         for contact in [contact for contact in self.telling if contact not in known]:
             self._miss(contact, alarm=False)
         for contact, telling in self.telling.items():
-            if self.owe(contact, 0, telling) and telling.kind in HEAR_THE_END:
+            inside = telling.audience == "internal" and telling.kind in HEAR_THE_END
+            if self.owe(contact, 0, telling) and inside:
                 self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
 
     def _owe_later(self, contact: str, telling: Telling) -> None:
-        before = self.telling.get(contact)
-        if before is not None and (before.kind, telling.kind) == ("resolved", "review"):
-            self.telling[contact] = replace(before, reason=f"{before.reason}; {telling.reason}")
-            return
-        if before is None or telling.weighs or not before.weighs:
-            self.telling[contact] = telling
+        self.telling[contact] = telling.over(self.telling.get(contact))
 
     def _miss(self, contact: str, *, alarm: bool) -> None:
         telling = self.telling.pop(contact)
@@ -280,6 +301,8 @@ class Draft:
             incident.source_url,
             drill=incident.drill,
             template=telling.template,
+            audience=telling.audience,
+            words_of=telling.words_of,
         )
 
 

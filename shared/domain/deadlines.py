@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.domain.hours import Span, after
@@ -22,8 +22,11 @@ Lapse = Literal[
     "update",
     "review",
     "action-item",
+    "drill",
     "week",
 ]
+DRILL_LASTS = timedelta(hours=24)
+"""A drill that nobody ends is over then."""
 
 
 def dues(incident: Incident, rules: Rules) -> list[tuple[datetime, Lapse]]:
@@ -38,6 +41,11 @@ def dues(incident: Incident, rules: Rules) -> list[tuple[datetime, Lapse]]:
     return sorted(((due, lapse) for due, lapse in found if due is not None), key=lambda each: each[0])
 
 
+def ruling(incident: Incident, rules: Rules) -> Severity:
+    """The severity's row as it rules this incident."""
+    return rules.ruling(incident.severity, incident.service, drill=incident.drill is not None)
+
+
 def deadline(incident: Incident, rules: Rules) -> datetime | None:
     """When the incident next needs looking at; None where nothing is left to come."""
     clocks = [due for due, _ in dues(incident, rules)[:1]]
@@ -48,7 +56,7 @@ def deadline(incident: Incident, rules: Rules) -> datetime | None:
 
 def ladder_due(incident: Incident, rules: Rules) -> datetime | None:
     """When the next step fires, the next round begins, or the ladder turns out to be exhausted."""
-    ladder, severity = incident.ladder, rules.ruling(incident.severity, incident.service)
+    ladder, severity = incident.ladder, ruling(incident, rules)
     if ladder is None or not ladder.running or ladder.exhausted or not severity.steps:
         return None
     if ladder.at is not None:
@@ -76,7 +84,7 @@ def span_after(start: datetime, span: Span, rules: Rules) -> datetime:
 
 
 def _meanwhile(incident: Incident, rules: Rules) -> Iterator[tuple[datetime | None, Lapse]]:
-    severity = rules.ruling(incident.severity, incident.service)
+    severity = ruling(incident, rules)
     yield incident.acknowledgement_expires, "acknowledgement"
     yield ladder_due(incident, rules), "ladder"
     yield incident.respond.pending, "respond"
@@ -89,6 +97,7 @@ def _meanwhile(incident: Incident, rules: Rules) -> Iterator[tuple[datetime | No
             yield owed.due - leads[0], "remind"
         yield owed.due, "update"
     yield from _items(incident, rules)
+    yield incident.opened_at + DRILL_LASTS if incident.drill else None, "drill"
     yield incident.week_due, "week"
 
 

@@ -69,6 +69,10 @@ class Message:
     """Name of the drill that this is; every channel marks it."""
     template: str | None = None
     """Which of the plan's templates to use; None: the one named like the kind, where there is one."""
+    audience: Literal["internal", "external"] = "internal"
+    """Whose status updates it may repeat."""
+    words_of: int | None = None
+    """Sequence number of the event whose words it is about, where it is about one."""
     runbook: str | None = None
     """Name of the runbook for it; set when it is sent."""
     runbook_url: str | None = None

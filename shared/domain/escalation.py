@@ -12,7 +12,7 @@ from shared.domain.deadlines import Lapse, dues
 from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident
 from shared.domain.ladder import climb, expire_acknowledgement, inform
-from shared.domain.opening import declare_lapsed
+from shared.domain.opening import closing_rows, declare_lapsed, end_drill
 from shared.domain.plan import Directory, Rules
 from shared.domain.review import chase_items, lapse_review
 from shared.domain.timeline import stamp
@@ -57,10 +57,10 @@ def fire_lapsed(draft: Draft, limit: datetime, *, inclusive: bool) -> None:
         clocks = dues(draft.incident, draft.rules)
         if not clocks or clocks[0][0] > limit or (clocks[0][0] == limit and not inclusive):
             return
-        if draft.room < RESERVE:
+        due, lapse = clocks[0]
+        if draft.room < (closing_rows(draft) if lapse == "drill" else RESERVE):
             draft.complete = False
             return
-        due, lapse = clocks[0]
         _ACTS[lapse](draft, due)
 
 
@@ -96,6 +96,7 @@ _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
     "update": lapse_update,
     "review": lapse_review,
     "action-item": chase_items,
+    "drill": end_drill,
     "week": _record_open,
 }
 
@@ -113,7 +114,8 @@ def _failed(draft: Draft, delivery: Delivery) -> None:
         return
     said, contact = delivery.message, delivery.contact
     kind = said.kind
-    if draft.owe(contact, delivery.nth + 1, Telling(kind, said.reason, event, said.template)):
+    again = Telling(kind, said.reason, event, said.template, said.audience, said.words_of)
+    if draft.owe(contact, delivery.nth + 1, again):
         return
     data = {"contact": contact, "kind": kind, "caused_by": delivery.caused_by}
     unreachable = draft.event("contact-unreachable", TOCSIN, data)

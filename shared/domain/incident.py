@@ -17,6 +17,7 @@ Status = Literal["pending", "open", "acknowledged", "resolved", "dropped"]
 """A pending incident is not declared yet, a dropped one cleared before it was: hidden and uncounted, both."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ACTIONS_KEPT = 5
+MOST_WAITS = 50
 MOST_ALERTS = 4000
 """Fingerprints that one incident tells apart; what comes beyond is suppressed, and counted."""
 
@@ -76,6 +77,8 @@ class Held:
     """The rule that gave the severity."""
     declaration: str
     """The rule that asks to wait."""
+    waits: Mapping[str, datetime] = field(default_factory=dict)
+    """Fingerprint -> when it alone would declare the incident; the earliest `MOST_WAITS`."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,10 @@ class Ladder:
     exhausted: bool = False
     at: datetime | None = None
     """When the next step fires, where that is not its ``after`` from ``base``: the escalation was resumed."""
+    fresh: bool = False
+    """Raised while somebody had the quieter incident: what is due first fires all the same."""
+    passed: int | None = None
+    """The first step of this round that was passed over, from 0."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,8 @@ class Incident:
     """Firings heard, repeats included."""
     told: tuple[str, ...] = ()
     """Contacts that were paged, in the order in which they first were."""
+    outsiders: tuple[tuple[str, str | None], ...] = ()
+    """Names outside that were informed, each with the template that speaks to it."""
     week_due: datetime | None = None
     """The next week's start, at which an open incident records that it is still open."""
     deliver_at: datetime | None = None
@@ -204,6 +213,8 @@ class Incident:
     """The plan's drill that it rehearses; None where it is meant."""
     held: Held | None = None
     """While it is pending: until when, and by which rules."""
+    began: datetime | None = None
+    """When it was opened or, later, reopened."""
     since: datetime | None = None
     """When the response to its present severity began."""
     roles: Mapping[str, str] = field(default_factory=dict)
@@ -213,6 +224,8 @@ class Incident:
     updates: tuple[UpdateDue, ...] = ()
     progress: str | None = None
     """What the latest status update says: ``investigating``, ``identified``, ``monitoring``, ``resolved``."""
+    progress_outside: str | None = None
+    """The same, of the latest update for outside."""
     checked: Mapping[str, str] = field(default_factory=dict)
     """Item of a checklist -> ``ticked`` or ``overridden``."""
     review: Review | None = None

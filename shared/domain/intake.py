@@ -12,9 +12,10 @@ from shared.domain.change import RESERVE, AlertSeen, Change, Draft
 from shared.domain.checklist import unmet
 from shared.domain.classification import Signal
 from shared.domain.escalation import fire_lapsed
-from shared.domain.incident import MOST_ALERTS, AlertState, Head, Held, Incident
+from shared.domain.incident import MOST_ALERTS, MOST_WAITS, AlertState, Head, Held, Incident
+from shared.domain.opening import closing_rows
 from shared.domain.plan import Directory, Rules
-from shared.domain.severity import page_beside_the_acknowledgement, raise_severity
+from shared.domain.severity import raise_severity
 from shared.domain.timeline import stamp
 
 Action = Literal["opened", "updated", "resolved", "pending", "suppressed", "ignored"]
@@ -88,7 +89,7 @@ class _Intake:
         if self._something_lapsed() and not self._edit().complete:
             return self._close()
         for signal in signals:
-            if self._full() or self._next_incident_needed(signal):
+            if self._full() or self._next_incident_needed(signal) or self._too_full_to_resolve(signal):
                 break
             action, rule = self._firing(signal) if signal.alert.firing else self._resolved(signal)
             incident = self._incident
@@ -112,11 +113,19 @@ class _Intake:
             return False
         return len(self.draft.alerts) >= MOST_IN_ONE_CHANGE or self.draft.room < RESERVE + 2
 
+    def _too_full_to_resolve(self, signal: Signal) -> bool:
+        """The last resolution may tell many at once, and so takes a change that is nearly empty."""
+        if self.draft is None or not self.done or signal.alert.firing or self.draft.incident.over:
+            return False
+        seen = self.draft.incident.alerts.get(signal.alert.fingerprint)
+        last = seen is not None and seen.firing and self.draft.incident.firing == 1
+        return last and self.draft.room < closing_rows(self.draft) + 2
+
     def _next_incident_needed(self, signal: Signal) -> bool:
         """Two incidents never share a change."""
         if self.draft is None or not self.draft.incident.over or not signal.alert.firing:
             return False
-        return not self._reopens(self.draft.incident) and not self._over(signal)
+        return not self._reopens(self.draft.incident, signal) and not self._over(signal)
 
     def _firing(self, signal: Signal) -> tuple[Action, str]:
         if self._over(signal):
@@ -133,7 +142,7 @@ class _Intake:
     def _begin(self, signal: Signal) -> tuple[Action, str]:
         """The incident that a firing alert goes to, begun or begun again where need be."""
         incident = self._incident
-        if incident is None or (incident.over and not self._reopens(incident)):
+        if incident is None or (incident.over and not self._reopens(incident, signal)):
             self.draft = self._open(signal)
             return "opened", signal.rule
         if incident.status == "resolved":
@@ -145,9 +154,8 @@ class _Intake:
 
     def _wait_or_declare(self, draft: Draft, signal: Signal) -> tuple[Action, str]:
         """A pending incident is declared as soon as one of its alerts need not wait (any more)."""
-        held = draft.incident.held
-        if held is not None and signal.declare_at is not None and signal.declare_at > self.now:
-            draft.set(held=replace(held, until=min(held.until, signal.declare_at)))
+        if signal.declare_at is not None and signal.declare_at > self.now:
+            held = _waiting(draft, signal, signal.declare_at)
             return "pending", f"{signal.declaration}: not declared before {stamp(held.until)}"
         opening.declare(draft, _actor(signal), self.now)
         fire_lapsed(draft, self.now, inclusive=True)
@@ -177,6 +185,7 @@ class _Intake:
         if draft.incident.over:
             return "updated", "the incident is resolved already"
         if draft.incident.firing:
+            _no_more_waiting(draft, signal)
             return "updated", OTHERS_FIRE
         ended = signal.alert.ended_at or self.now
         if draft.incident.status == "pending":
@@ -198,7 +207,10 @@ class _Intake:
         early = head.resolved_early.get(alert.fingerprint) if head else None
         return early is not None and early >= alert.started_at
 
-    def _reopens(self, incident: Incident) -> bool:
+    def _reopens(self, incident: Incident, signal: Signal) -> bool:
+        """Soon enough after the resolution; but what has to wait before it is declared reopens nothing."""
+        if signal.declare_at is not None and signal.declare_at > self.now:
+            return False
         rules = self.draft.rules if self.draft else self.frozen
         if incident.status != "resolved" or incident.resolved_at is None:
             return False
@@ -262,12 +274,8 @@ class _Intake:
         return True
 
     def _raise_severity(self, draft: Draft, signal: Signal) -> None:
-        acknowledged = draft.incident.status == "acknowledged"
-        if not raise_severity(draft, signal.severity, _actor(signal), signal.rule):
-            return
-        fire_lapsed(draft, self.now, inclusive=True)
-        if acknowledged:
-            page_beside_the_acknowledgement(draft)
+        if raise_severity(draft, signal.severity, _actor(signal), signal.rule):
+            fire_lapsed(draft, self.now, inclusive=True)
 
     def _remember(self, signal: Signal) -> None:
         head = self.head or self.slot.head or Head(self.slot.group)
@@ -323,13 +331,36 @@ def _actor(signal: Signal) -> str:
     return f"source:{signal.alert.source}"
 
 
+def _waiting(draft: Draft, signal: Signal, until: datetime) -> Held:
+    """The pending incident also waits for this alert; the earliest wait of those still firing counts."""
+    held = draft.incident.held
+    if held is None:
+        raise AssertionError("a pending incident says until when")
+    waits = {**held.waits, signal.alert.fingerprint: until}
+    kept = dict(sorted(waits.items(), key=lambda each: each[1])[:MOST_WAITS])
+    held = replace(held, until=min(kept.values()), waits=kept)
+    draft.set(held=held)
+    return held
+
+
+def _no_more_waiting(draft: Draft, signal: Signal) -> None:
+    """An alert of a pending incident has ended: how long it had gone on counts no more."""
+    held = draft.incident.held
+    if held is None or signal.alert.fingerprint not in held.waits:
+        return
+    waits = {key: until for key, until in held.waits.items() if key != signal.alert.fingerprint}
+    draft.set(held=replace(held, until=min(waits.values(), default=draft.now), waits=waits))
+
+
 def _held(firing: Sequence[Signal], rule: str, now: datetime) -> Held | None:
     """Until when a new incident waits: the earliest instant at which one of its alerts need not any more."""
     waits = [(each.declare_at, each.declaration or "") for each in firing if each.declare_at is not None]
     if len(waits) < len(firing) or not waits:
         return None
     until, declaration = min(waits)
-    return Held(until, rule, declaration) if until > now else None
+    own = {each.alert.fingerprint: each.declare_at for each in firing if each.declare_at is not None}
+    kept = dict(sorted(own.items(), key=lambda each: each[1])[:MOST_WAITS])
+    return Held(until, rule, declaration, kept) if until > now else None
 
 
 def _for_people(draft: Draft) -> str | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from shared.domain.change import TOCSIN, Draft
+from shared.domain.change import MOST_OUTSIDE, TOCSIN, Draft, Telling
 from shared.domain.deadlines import next_inform
 from shared.domain.hours import nominal
 from shared.domain.incident import Incident, Ladder
@@ -27,17 +27,26 @@ def climb(draft: Draft, due: datetime) -> None:
             _pass_over(draft, due)
         else:
             fire_step(draft, due)
+        _rest(draft)
     elif ladder.rounds_left:
         left = ladder.rounds_left - 1
-        draft.set(ladder=replace(ladder, base=due, at=None, round=ladder.round + 1, step=0, rounds_left=left))
+        anew = replace(ladder, base=due, at=None, passed=None, round=ladder.round + 1, step=0)
+        draft.set(ladder=replace(anew, rounds_left=left))
     else:
         data = {"due": stamp(due), "late_seconds": draft.late(due), "rounds": severity.repeat.times + 1}
         event = draft.event("exhausted", TOCSIN, data, due)
-        draft.set(ladder=replace(ladder, exhausted=True))
+        draft.set(ladder=replace(ladder, exhausted=True, at=None))
         if draft.incident.status == "open":
             draft.alarm("every step of the escalation has fired and nobody has answered", event)
         else:
-            draft.alarm("every step of the escalation has fired and it is not resolved", event)
+            draft.alarm("the escalation is at its end, and the incident is not resolved", event)
+
+
+def paused(ladder: Ladder, severity: Severity) -> Ladder:
+    """The ladder once somebody has answered: it rests, unless a step to come is for the unresolved."""
+    ends = [step.unless or severity.until for step in severity.steps[ladder.step :]]
+    goes_on = severity.until == "resolved" or "resolved" in ends
+    return replace(ladder, running=goes_on, fresh=False)
 
 
 def fire_step(draft: Draft, due: datetime) -> None:
@@ -68,15 +77,25 @@ def expire_acknowledgement(draft: Draft, due: datetime) -> None:
     draft.event("acknowledgement-expired", TOCSIN, {"due": stamp(due), "late_seconds": draft.late(due)}, due)
     draft.set(status="open", acknowledgement_expires=None)
     ladder, severity = draft.incident.ladder, draft.severity
-    if ladder is None or (ladder.running and not ladder.exhausted) or not severity.steps:
+    if ladder is None or not severity.steps:
         return
-    resumed = replace(ladder, running=True, exhausted=False, at=due)
-    if ladder.step < len(severity.steps):
-        resumed = replace(resumed, base=due - nominal(severity.steps[ladder.step].after))
-    else:
-        base = due - nominal(severity.steps[0].after)
-        resumed = replace(resumed, base=base, round=ladder.round + 1, step=0)
-    draft.set(ladder=resumed)
+    step, round_ = ladder.step, ladder.round
+    if ladder.passed is not None:
+        step, round_ = ladder.passed, ladder.round + 1
+    elif step == len(severity.steps):
+        step, round_ = 0, ladder.round + 1
+    draft.set(
+        ladder=replace(
+            ladder,
+            running=True,
+            exhausted=False,
+            at=due,
+            base=due - nominal(severity.steps[step].after),
+            step=step,
+            round=round_,
+            passed=None,
+        )
+    )
 
 
 def inform(draft: Draft, due: datetime) -> None:
@@ -95,7 +114,12 @@ def inform(draft: Draft, due: datetime) -> None:
     }
     event = draft.event("informed", TOCSIN, data, due)
     draft.set(informed=(*draft.incident.informed, nth))
-    draft.tell(each.notify, "inform", "for your information, by the plan", event, each.template)
+    reason = "for your information, by the plan"
+    draft.tell_of(each.notify, Telling("inform", reason, event, each.template, each.audience))
+    if each.audience == "external":
+        known = dict(draft.incident.outsiders)
+        known |= dict.fromkeys(each.notify, each.template)
+        draft.set(outsiders=tuple(known.items())[:MOST_OUTSIDE])
 
 
 def ladder_of(draft: Draft) -> Ladder:
@@ -108,8 +132,20 @@ def ladder_of(draft: Draft) -> Ladder:
 
 def _needless(draft: Draft, severity: Severity) -> bool:
     """Whether the next step is for incidents that nobody has answered, and somebody has."""
-    step = severity.steps[ladder_of(draft).step]
-    return step.unless == "acknowledged" and draft.incident.status == "acknowledged"
+    ladder = ladder_of(draft)
+    unless = severity.steps[ladder.step].unless or severity.until
+    return unless == "acknowledged" and draft.incident.status == "acknowledged" and not ladder.fresh
+
+
+def _rest(draft: Draft) -> None:
+    """Where somebody has it, the ladder rests once nothing is left of it for now."""
+    ladder, severity = ladder_of(draft), draft.severity
+    if draft.incident.status != "acknowledged":
+        return
+    following = severity.steps[ladder.step : ladder.step + 1]
+    if ladder.fresh and following and nominal(following[0].after) == timedelta(0):
+        return
+    draft.set(ladder=paused(ladder, severity))
 
 
 def _pass_over(draft: Draft, due: datetime) -> None:
@@ -122,4 +158,5 @@ def _pass_over(draft: Draft, due: datetime) -> None:
         "why": "acknowledged",
     }
     draft.event("step-passed", TOCSIN, data, due)
-    draft.set(ladder=replace(ladder, step=ladder.step + 1, at=None))
+    passed = ladder.step if ladder.passed is None else ladder.passed
+    draft.set(ladder=replace(ladder, step=ladder.step + 1, at=None, passed=passed))

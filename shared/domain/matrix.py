@@ -40,6 +40,8 @@ class Inform:
     customer_facing: bool = False
     """Only where customers see the service."""
     template: str | None = None
+    audience: Audience = "internal"
+    """``external``: outsiders, who hear of the end in the same template and never of what is said inside."""
 
 
 @dataclass(frozen=True)

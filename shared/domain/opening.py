@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.domain import review
 from shared.domain.cadence import start_updates
-from shared.domain.change import TOCSIN, Draft, stamp_or_none
+from shared.domain.change import MOST_TOLD, TOCSIN, Draft, Telling, stamp_or_none
 from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
 from shared.domain.incident import Held, Incident
@@ -85,6 +85,10 @@ def start(draft: Draft, now: datetime) -> None:
     severity = draft.severity
     draft.set(
         status="open",
+        began=now,
+        outsiders=(),
+        said=(),
+        progress_outside=None,
         respond=_clock(draft, severity.respond_within, now),
         resolve=_clock(draft, severity.resolve_within, now),
         ladder=start_ladder(draft.incident, severity, now),
@@ -143,10 +147,27 @@ def resolve(
         week_due=None,
     )
     for each in draft.severity.updates:
-        draft.tell(each.notify, "resolved", "the incident is resolved", event)
+        own = each.template if each.audience == "external" else None
+        telling = Telling("resolved", "the incident is resolved", event, own, each.audience)
+        draft.tell_of(each.notify, telling)
+    for name, template in incident.outsiders:
+        draft.tell_of((name,), Telling("resolved", "it is resolved", event, template, "external"))
     told = tuple(contact for contact in incident.told if contact in draft.directory.contacts)
     draft.tell(told, "resolved", "the incident is resolved", event)
     review.require(draft)
+
+
+def closing_rows(draft: Draft) -> int:
+    """Rows that resolving the incident now may take at most: its events, and everybody who is told."""
+    updates = sum(len(each.notify) for each in draft.severity.updates)
+    outside, rule = len(draft.incident.outsiders), draft.rules.review
+    told = MOST_TOLD + outside + updates + (len(rule.notify) if rule else 0)
+    return 8 + told + len(draft.rules.alarm)
+
+
+def end_drill(draft: Draft, due: datetime) -> None:
+    """Nobody has ended the drill: it is over."""
+    resolve(draft, "tocsin", TOCSIN, due, None, None, draft.now)
 
 
 def _begin(

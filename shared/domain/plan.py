@@ -186,21 +186,30 @@ class Rules:
         """0 for the loudest severity, and so on."""
         return [severity.name for severity in self.severities].index(name)
 
-    def ruling(self, severity: str, service: str) -> Severity:
-        """The severity as it rules incidents of a service: what is for other services is left out."""
+    def ruling(self, severity: str, service: str, *, drill: bool = False) -> Severity:
+        """The severity as it rules incidents of a service: what is for other services is left out.
+
+        A drill tells nobody outside: it faces no customers.
+        """
         row = self.severity(severity)
-        if not row.selective:
+        if not row.selective and not drill:
             return row
-        faces = self.faces_customers(service)
+        faces = self.faces_customers(service) and not drill
         return replace(
             row,
             steps=tuple(step for step in row.steps if _is_for(step.services, service)),
             inform=tuple(
                 each
                 for each in row.inform
-                if _is_for(each.services, service) and (faces or not each.customer_facing)
+                if _is_for(each.services, service)
+                and (faces or not each.customer_facing)
+                and not (drill and each.audience == "external")
             ),
-            updates=tuple(each for each in row.updates if faces or not each.customer_facing),
+            updates=tuple(
+                each
+                for each in row.updates
+                if (faces or not each.customer_facing) and not (drill and each.audience == "external")
+            ),
         )
 
     def faces_customers(self, service: str) -> bool:

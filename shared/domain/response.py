@@ -15,10 +15,12 @@ from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, NotFound, Refused
 from shared.domain.escalation import fire_lapsed
 from shared.domain.incident import Head, Incident, Ladder
+from shared.domain.ladder import paused
+from shared.domain.opening import closing_rows
 from shared.domain.plan import Directory, Rules
 from shared.domain.review import ChangeItem, WriteReview, change_item, write
 from shared.domain.roles import HandOver, hand_over
-from shared.domain.severity import SetSeverity, page_beside_the_acknowledgement, set_severity
+from shared.domain.severity import SetSeverity, set_severity
 from shared.domain.timeline import Text
 
 NoteKind = Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"]
@@ -97,9 +99,11 @@ def respond(
     draft = Draft(incident, incident, rules, directory, now)
     draft.keep_waiting()
     fire_lapsed(draft, now, inclusive=False)
-    if not draft.complete:
+    if not draft.complete or (draft.events and draft.room < closing_rows(draft) + 2):
+        draft.complete = False
         return draft.finish()
     _apply(draft, command, actor)
+    draft.complete = True  # what it set in motion and has no room for here is due at once
     if key is not None:
         draft.set(commands=(*draft.incident.commands, key)[-COMMANDS_KEPT:])
     return draft.finish()
@@ -174,8 +178,8 @@ def _acknowledge(draft: Draft, actor: str) -> None:
         acknowledgement_expires=expires,
         respond=incident.respond.stopped(now),
     )
-    if incident.ladder and severity.until == "acknowledged":
-        draft.set(ladder=_paused(incident.ladder))
+    if incident.ladder:
+        draft.set(ladder=paused(incident.ladder, severity))
 
 
 def _escalate(draft: Draft, actor: str, to: str | None, reason: Text | None) -> None:
@@ -218,21 +222,13 @@ def _reopen(draft: Draft, actor: str, reason: Text | None) -> None:
 
 
 def _set_severity(draft: Draft, actor: str, command: SetSeverity) -> None:
-    before, acknowledged = draft.incident.severity, draft.incident.status == "acknowledged"
-    if not set_severity(draft, actor, command):
-        return
-    fire_lapsed(draft, draft.now, inclusive=True)
-    if acknowledged and draft.rules.loudness(command.severity) < draft.rules.loudness(before):
-        page_beside_the_acknowledgement(draft)
+    if set_severity(draft, actor, command):
+        fire_lapsed(draft, draft.now, inclusive=True)
 
 
 def _refuse_if_resolved(incident: Incident) -> None:
     if incident.status == "resolved":
         raise Refused("the incident is resolved; reopen it first")
-
-
-def _paused(ladder: Ladder) -> Ladder:
-    return replace(ladder, running=False)
 
 
 def _climbed(ladder: Ladder) -> Ladder:

@@ -63,7 +63,7 @@ def _candidate(draft: Draft, role: Role) -> str | None:
     for name in (role.primary, role.secondary):
         if name and (contact := _available(draft, name)):
             return contact
-    return draft.whom(role.primary).contact
+    return draft.whom(role.primary).contact if role.primary else None
 
 
 def _available(draft: Draft, name: str) -> str | None:

@@ -10,7 +10,7 @@ from shared.domain.change import Draft
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
 from shared.domain.hours import Span
-from shared.domain.ladder import fire_step, start_ladder
+from shared.domain.ladder import paused, start_ladder
 from shared.domain.opening import severity_dues
 from shared.domain.sla import Clock
 from shared.domain.timeline import Text
@@ -27,7 +27,8 @@ class SetSeverity:
 def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
     """A louder alert makes the whole incident louder: its ladder starts anew from now; else False.
 
-    What is due at once is the caller's to fire, then `page_beside_the_acknowledgement`.
+    What is due at once is the caller's to fire. Who took a quiet incident has not taken a loud one: the first
+    step pages all the same, and the acknowledgement expires as the louder severity says.
     """
     incident, rules = draft.incident, draft.rules
     names = [each.name for each in rules.severities]
@@ -35,8 +36,10 @@ def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
         return False
     draft.set(severity=severity)
     if incident.hidden:
+        draft.set(held=replace(incident.held, rule=rule) if incident.held else None)
         return False
     _respond_afresh(draft)
+    _page_beside_an_acknowledgement(draft)
     draft.set(
         respond=_sooner(incident.respond, _clock(draft, draft.severity.respond_within, draft.now)),
         resolve=_sooner(incident.resolve, _clock(draft, draft.severity.resolve_within, draft.now)),
@@ -44,22 +47,6 @@ def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
     data = {"from": incident.severity, "to": severity, "rule": rule}
     draft.event("severity-raised", actor, data | severity_dues(draft))
     return True
-
-
-def page_beside_the_acknowledgement(draft: Draft) -> None:
-    """Who took a quiet incident has not taken a loud one: its first step pages, then the ladder rests."""
-    ladder, louder = draft.incident.ladder, draft.severity
-    if ladder is None or not louder.steps or louder.until != "acknowledged":
-        return
-    if ladder.step == 0:
-        fire_step(draft, draft.now)
-    expires = [draft.incident.acknowledgement_expires]
-    if louder.acknowledgement_expires is not None:
-        expires.append(span_after(draft.now, louder.acknowledgement_expires, draft.rules))
-    draft.set(
-        ladder=replace(draft.incident.ladder or ladder, running=False),
-        acknowledgement_expires=min((each for each in expires if each), default=None),
-    )
 
 
 def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
@@ -77,16 +64,17 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
         raise InvalidInput("severity", [Fault("severity", why)])
     if command.severity == incident.severity:
         return False
-    began = incident.since or incident.opened_at
+    began = incident.began or incident.opened_at
     draft.set(severity=command.severity)
     _respond_afresh(draft)
     draft.set(
         respond=_moved(incident.respond, _clock(draft, draft.severity.respond_within, began), draft.now),
         resolve=_moved(incident.resolve, _clock(draft, draft.severity.resolve_within, began), draft.now),
     )
-    if names.index(command.severity) > names.index(incident.severity) and incident.ladder:
-        keeps = incident.status == "open" or draft.severity.until == "resolved"
-        draft.set(ladder=replace(start_ladder(incident, draft.severity, draft.now), running=keeps))
+    if names.index(command.severity) < names.index(incident.severity):
+        _page_beside_an_acknowledgement(draft)
+    elif incident.status == "acknowledged" and draft.incident.ladder:
+        draft.set(ladder=paused(draft.incident.ladder, draft.severity))
     data = {"from": incident.severity, "to": command.severity}
     draft.event("severity-changed", actor, data | severity_dues(draft), text=command.reason)
     return True
@@ -96,6 +84,19 @@ def _respond_afresh(draft: Draft) -> None:
     incident = draft.incident
     draft.set(ladder=start_ladder(incident, draft.severity, draft.now), since=draft.now, informed=())
     start_updates(draft, draft.now)
+
+
+def _page_beside_an_acknowledgement(draft: Draft) -> None:
+    incident, louder = draft.incident, draft.severity
+    if incident.status != "acknowledged" or incident.ladder is None or not louder.steps:
+        return
+    expires = [incident.acknowledgement_expires]
+    if louder.acknowledgement_expires is not None:
+        expires.append(span_after(draft.now, louder.acknowledgement_expires, draft.rules))
+    draft.set(
+        ladder=replace(incident.ladder, fresh=True, at=draft.now),
+        acknowledgement_expires=min((each for each in expires if each), default=None),
+    )
 
 
 def _clock(draft: Draft, window: Span | None, since: datetime) -> Clock:

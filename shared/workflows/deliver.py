@@ -12,7 +12,7 @@ from itertools import groupby
 
 from shared.domain.briefing import BadTemplate, briefing, template_for
 from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery, Message
-from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
+from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable, StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan, Rules
 from shared.domain.runbook import runbook_for_incident
@@ -41,22 +41,32 @@ class _Said:
     """What people said of an incident that messages repeat; read once a round, and only if it is needed."""
 
     def __init__(self, store: IncidentStore, incident: Incident, plan: Plan) -> None:
-        self._needed = bool(plan.templates and incident.said)
+        self._needed = bool(plan.templates) and incident.length > 0
         self._store, self._incident = store, incident
         self._lock = threading.Lock()
-        self._words: Mapping[str, Sequence[str]] | None = None
+        self._texts: Mapping[int, str] | None = None
 
-    def words(self) -> Mapping[str, Sequence[str]]:
-        """Kind -> words, oldest first; of an erased text nothing."""
+    def words(self, message: Message) -> Mapping[str, Sequence[str]]:
+        """Kind -> words, oldest first; of an erased text nothing.
+
+        The status is the update that the message is about, else the latest; outside, the latest for outside.
+        """
+        texts, found = self._read(), dict[str, list[str]]()
+        for kind, seq in self._incident.said:
+            if seq in texts:
+                found.setdefault(kind, []).append(texts[seq])
+        outside = found.pop("status-outside", [])
+        if message.words_of is not None:
+            found["status"] = [texts[message.words_of]] if message.words_of in texts else []
+        elif message.audience == "external":
+            found["status"] = outside
+        return found
+
+    def _read(self) -> Mapping[int, str]:
         with self._lock:
-            if self._words is None:
-                texts = self._store.texts(self._incident.id) if self._needed else {}
-                found: dict[str, list[str]] = {}
-                for kind, seq in self._incident.said:
-                    if seq in texts:
-                        found.setdefault(kind, []).append(texts[seq])
-                self._words = found
-            return self._words
+            if self._texts is None:
+                self._texts = self._store.texts(self._incident.id) if self._needed else {}
+            return self._texts
 
 
 @dataclass(frozen=True)
@@ -164,14 +174,19 @@ class Deliver:
         name = template_for(plan, addressed)
         if name is None:
             return addressed
+        try:
+            said = setting.said.words(message)
+        except StoreUnavailable as out:
+            log.warning("%s: its texts cannot be read (%s); the standard words go out", message.incident, out)
+            return addressed
         told = briefing(
             incident,
             setting.rules,
             plan,
             addressed,
-            setting.said.words(),
+            said,
             now,
-            phase=incident.progress or "",
+            phase=(incident.progress_outside if message.audience == "external" else incident.progress) or "",
             code=incident.code or "",
         )
         try:

@@ -126,6 +126,8 @@ class RespondToIncident:
         """Alerts go to the newest incident of their group; an older one would never hear of them."""
         if isinstance(command, response.Reopen) and incident.status == "resolved":
             newest = self.store.place(incident.group).newest
+            if newest is not None and newest.incident.n > incident.n and newest.incident.hidden:
+                raise Refused("a later alert of its group has come since; declare a new incident by hand")
             if newest is not None and newest.incident.n > incident.n:
                 raise Refused(f"{newest.incident.id} is a later incident of the same group; act on that one")
 

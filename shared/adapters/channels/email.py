@@ -47,12 +47,15 @@ class EmailChannel:
         """Hand over one mail. Raises DeliveryFailed or SecretUnavailable."""
         if spec.secret is None:
             raise DeliveryFailed(f'channel "{spec.name}" names no secret with its SMTP URL', permanent=True)
+        public = spec.options.get("public") == "true"
+        if public and message.words is None:
+            raise DeliveryFailed("a public channel takes the words of a template alone", permanent=True)
         from shared.adapters.channels.letter import letter
         from shared.adapters.channels.smtp_post import Envelope, mail_server, post_mail
 
         recipient = _mailbox(to or "", "the contact's address on this channel")
         sender = _mailbox(spec.options.get("from", ""), f'the option "from" of channel "{spec.name}"')
-        mail = letter(message, sender, recipient, idempotency_key, now)
+        mail = letter(message, sender, recipient, idempotency_key, now, public=public)
         envelope = Envelope(sender.addr_spec, recipient.addr_spec, mail.as_bytes())
         named = f'secret "{spec.secret}"'
 

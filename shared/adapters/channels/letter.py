@@ -14,6 +14,7 @@ from shared.adapters.channels.wording import (
     facts,
     headline,
     links,
+    marked,
     one_line,
     own_html,
     own_words,
@@ -26,19 +27,46 @@ SUBJECT_LIMIT, SUMMARY_LIMIT = 200, 16_000
 
 
 def letter(
-    message: Message, sender: MailAddress, recipient: MailAddress, idempotency_key: str, now: datetime
+    message: Message,
+    sender: MailAddress,
+    recipient: MailAddress,
+    idempotency_key: str,
+    now: datetime,
+    *,
+    public: bool = False,
 ) -> EmailMessage:
-    """The mail; its Message-ID is made from the key, so that a repeat is recognised as one."""
+    """The mail; its Message-ID is made from the key, so that a repeat is recognised as one.
+
+    ``public`` leaves the plan's own words alone in it: no facts, no addresses.
+    """
     mail = EmailMessage(policy=SMTP)
-    mail["Subject"] = subject(message)
+    mail["Subject"] = _own_subject(message) if public else subject(message)
     mail["From"] = sender
     mail["To"] = recipient
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{idempotency_key}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(text_of(message), cte="quoted-printable")
-    mail.add_alternative(html_of(message), subtype="html", cte="quoted-printable")
+    plain, html = (own_words(message) + "\n", _public_html(message)) if public else _both(message)
+    mail.set_content(plain, cte="quoted-printable")
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
     return mail
+
+
+def _both(message: Message) -> tuple[str, str]:
+    return text_of(message), html_of(message)
+
+
+def _own_subject(message: Message) -> str:
+    own = one_line(message.words.subject) if message.words else ""
+    return shortened(marked(message, own or "Service update"), SUBJECT_LIMIT)
+
+
+def _public_html(message: Message) -> str:
+    head = escape(_own_subject(message))
+    return (
+        f"<!doctype html><html><head><meta charset=utf-8><title>{head}</title></head>"
+        f"<body>{_told(message)}</body></html>\n"
+    )
 
 
 def subject(message: Message) -> str:

@@ -38,13 +38,13 @@ class WebhookChannel:
         self,
         message: Message,
         spec: ChannelSpec,
-        to: str | None,  # noqa: ARG002  (the URL says whom)
+        to: str | None,
         idempotency_key: str,
         secrets: Secrets,
         now: datetime,
     ) -> Accepted:
         """Post once, signed where ``spec.secret`` names a key. Raises DeliveryFailed or SecretUnavailable."""
-        body = payload(message)
+        body = public_payload(message) if spec.options.get("public") == "true" else payload(message, to)
         stated = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
 
         def post(where: Address) -> Accepted:
@@ -65,9 +65,27 @@ class WebhookChannel:
         return post(address(spec.url, f'the url of channel "{spec.name}"'))
 
 
-def payload(message: Message) -> bytes:
-    """The documented JSON object, in UTF-8."""
+def public_payload(message: Message) -> bytes:
+    """For a status page: the plan's own words and nothing of ours. Raises DeliveryFailed without any."""
+    if message.words is None:
+        raise DeliveryFailed("a public channel takes the words of a template alone", permanent=True)
     stated = {
+        "kind": message.kind,
+        "plan": message.plan,
+        "incident": message.incident,
+        "status": message.status,
+        "opened_at": message.opened_at.astimezone(UTC).isoformat(),
+        "drill": _name(message.drill),
+        "subject": _subject(message),
+        "text": shortened(own_words(message), TEXT_LIMIT),
+    }
+    return json.dumps(stated, ensure_ascii=False).encode("utf-8")
+
+
+def payload(message: Message, to: str | None = None) -> bytes:
+    """The documented JSON object, in UTF-8; ``to`` is the contact's address on this channel."""
+    stated = {
+        "to": to,
         "kind": message.kind,
         "plan": message.plan,
         "incident": message.incident,

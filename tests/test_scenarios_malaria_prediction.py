@@ -1,0 +1,499 @@
+"""Malaria Prediction at work: each severity, a weekend's night, nobody on call, drills, a late review."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.adapters.plan_files import load
+from shared.domain.classification import classify
+from shared.domain.hours import nominal
+from shared.domain.plan import Plan
+from shared.domain.runbook import runbook_of
+from tests.builders import an_alert, hours, minutes
+from tests.theatre import NO_APPOINTMENTS, Theatre, organisation
+from tests.toy_host import ROOT, Answer
+
+PLAN = "malaria-prediction"
+CHAIN = ("devops-lead", "engineering-manager", "cto")
+"""Who stands above the on-call engineer."""
+LEADS = "product-manager senior-backend-developer senior-devops-engineer"
+TEAM = f"devops-a {LEADS}"
+"""Who is on call in the week of these plays, and the primaries of the three roles."""
+FIVE = "services-operational metrics-normal errors-at-baseline users-served no-alert-firing"
+VERIFIED = f"{FIVE} dashboards-healthy"
+CLOSED = (
+    "status-page-resolved stakeholders-told channel-told review-scheduled timeline-documented items-tracked"
+)
+HOLIDAY = "UID:away\r\nDTSTAMP:20260101T000000Z\r\nDTSTART:20261118T000000Z\r\nDURATION:P9D"
+AWAY = NO_APPOINTMENTS.replace("END:V", f"BEGIN:VEVENT\r\n{HOLIDAY}\r\nEND:VEVENT\r\nEND:V")
+
+
+class Play(Theatre):
+    """What these plays ask for again and again."""
+
+    listened = 0
+
+    def heard(self, *, but: tuple[str, ...] = ()) -> dict[str, str]:
+        """Who was told since this was last asked, by instant and kind; kinds in ``but`` are left out."""
+        found: dict[str, str] = {}
+        for told in self.told_since(self.listened):
+            if told.kind not in but:
+                key = f"{told.when[5:]} {told.kind}"
+                found[key] = f"{found.get(key, '')} {told.contact}".strip()
+        self.listened = len(self.told)
+        return found
+
+    def said(self, contact: str) -> str:
+        """What the contact was told last, its lines set apart by bars."""
+        return " | ".join([told.text for told in self.told if told.contact == contact][-1].splitlines())
+
+    def refused(self, incident: str, command: str, **body: str | bool) -> Answer:
+        return self.call("POST", f"/api/v1/incidents/{incident}/{command}", body, "ana:Responder")
+
+    def tick(self, incident: str, items: str) -> None:
+        for item in items.split():
+            self.command(incident, "checklist", {"item": item})
+
+    def end(self, incident: str, code: str = "fixed") -> None:
+        self.tick(incident, VERIFIED)
+        self.command(incident, "resolve", {"code": code, "resolution": "The index is back."})
+
+
+@pytest.fixture
+def play(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+    with Play(storage, tmp_path, monkeypatch, organisation(PLAN)) as play:
+        yield play
+
+
+def test_a_p0_on_a_saturday_night_goes_up_the_chain_and_out_to_everybody(play: Play) -> None:
+    play.at("2026-11-21 03:00")
+    incident = play.alert(PLAN, name="ApiDown", summary="Liveness does not answer")
+    assert play.heard() == {
+        "11-21 03:00 escalation": f"{TEAM} devops-lead engineering-manager",
+        "11-21 03:00 inform": "devops-room incidents-room leadership-room",
+    }
+    assert play.told[0].channel == "malaria-prediction-pagerduty-devops-a"
+    assert play.said("incidents-room").startswith(
+        "🚨 P0 declared: ApiDown | Severity: P0 (Critical) | What: Liveness does not answer | "
+        "Incident commander: Senior DevOps engineer | Technical lead: Senior backend developer | "
+        "Communications lead: Product manager | Bridge: https://meet.malaria.example/war-room | "
+        "Channel to open: #incident-2026-11-21-apidown | "
+        f"Runbook: https://tocsin.example.com/api/v1/plans/{PLAN}/runbooks/application-down | "
+        "Answer by 2026-11-21 03:15 UTC, resolve by 2026-11-21 04:00 UTC."
+    )
+    play.at("2026-11-21 03:20")
+    assert play.heard() == {
+        "11-21 03:10 reminder": "product-manager",
+        "11-21 03:15 escalation": "cto devops-a",
+        "11-21 03:15 reminder": "product-manager",
+    }
+    play.command(incident, "acknowledge")
+    play.command(incident, "note", {"kind": "impact", "text": "Half the regions get no prediction"})
+    play.command(incident, "note", {"kind": "action-taken", "text": "The rollback has begun"})
+    play.at("2026-11-21 03:25")
+    play.command(incident, "status", {"status": "identified", "message": "The last release did it."})
+    assert play.heard() == {
+        "11-21 03:25 update": "incidents-room leadership-room stakeholders status-page status-updates-room"
+    }
+    assert (
+        "To all concerned, |  | API access is in trouble. | Impact: Half the regions get no prediction | "
+        "Since: 2026-11-21 03:00 UTC | Stands at: Identified. The last release did it. | "
+        "Next word by: 2026-11-21 03:55 UTC |  | We stay on it until it is solved. | Product manager, "
+    ) in play.said("stakeholders")
+    assert play.said("status-page").endswith(
+        "API access: ApiDown | Status: Identified | Affected: API access | The last release did it. | "
+        "What you may notice: Half the regions get no prediction | "
+        "There is news here every 30 minutes, next at 2026-11-21 03:55 UTC. | "
+        "API access: affected | Web dashboard: no trouble of its own | Mobile app: no trouble of its own"
+    )
+    play.command(incident, "escalate", {"to": "platform-engineer", "reason": "Is the cluster healthy?"})
+    play.at("2026-11-21 04:05")
+    assert play.heard() == {
+        "11-21 03:25 manual": "platform-engineer",
+        "11-21 03:30 inform": "customers",
+        "11-21 03:50 reminder": "product-manager",
+        "11-21 03:55 reminder": "product-manager",
+        "11-21 04:00 escalation": "cto devops-lead engineering-manager",
+    }
+    assert {told.channel for told in play.told if told.contact == "cto"} == {f"{PLAN}-phone-cto"}
+    assert (
+        "P0 needs you: ApiDown, acknowledged for 1 h | In short: Liveness does not answer | "
+        "Impact: Half the regions get no prediction | Done: The rollback has begun | "
+        "Stands at: The last release did it. | Help wanted: Is the cluster healthy? | "
+    ) in play.said("cto")
+    assert "we aim to have it solved by 2026-11-21 04:00 UTC" in play.said("customers")
+    assert "- The rollback has begun | - identified at present |  | We are sorry" in play.said("customers")
+    assert [clock["state"] for clock in play.incident(incident)["sla"].values()] == ["breached"] * 2
+
+
+def test_the_end_of_the_alerts_resolves_nothing_before_six_things_are_verified(play: Play) -> None:
+    play.at("2026-11-21 03:00")
+    incident = play.alert(PLAN, name="ApiDown", labels={"pod": "api-1"})
+    play.command(incident, "acknowledge")
+    play.forward(minutes(9))
+    play.heard()
+    play.alert(PLAN, name="ApiDown", labels={"pod": "api-1"}, status="resolved")
+    assert play.heard() == {"11-21 03:09 cleared": "senior-devops-engineer"}
+
+    without_code = play.refused(incident, "resolve", resolution="It answers.")
+    assert (without_code.status, play.incident(incident)["status"]) == (400, "acknowledged")
+    assert "one of fixed, rolled-back, slot-switched" in without_code.json()["detail"]
+    ending = {"code": "rolled-back", "resolution": "The release was taken back."}
+    too_early = play.refused(incident, "resolve", **ending)
+    assert too_early.status == 409
+    assert all(item in too_early.json()["detail"] for item in VERIFIED.split())
+    play.tick(incident, FIVE)
+    assert "dashboards-healthy" in play.refused(incident, "resolve", **ending).json()["detail"]
+    passed_over = {"item": "dashboards-healthy", "state": "overridden"}
+    assert play.refused(incident, "checklist", **passed_over).status == 400
+    play.command(incident, "checklist", passed_over | {"reason": "Grafana itself is being moved"})
+    play.command(incident, "resolve", ending)
+
+    rooms = "incidents-room leadership-room devops-room stakeholders status-page status-updates-room"
+    assert {name for names in play.heard().values() for name in names.split()} == {
+        *f"{TEAM} {rooms} devops-lead engineering-manager".split()
+    }
+    assert (
+        "API access works again. Status: Resolved. | It lasted 9 min, from 2026-11-21 03:00 UTC to "
+        "2026-11-21 03:09 UTC. | What was done: The release was taken back. | "
+    ) in play.said("stakeholders")
+    play.forward(minutes(20))
+    assert play.alert(PLAN, name="ApiDown", labels={"pod": "api-1"}) == incident
+
+
+def test_a_p1_in_the_database_calls_its_expert_and_goes_up_after_two_hours(play: Play) -> None:
+    play.at("2026-11-20 17:30")
+    incident = play.alert(PLAN, name="DatabaseSlow", summary="Statements take a minute")
+    play.at("2026-11-20 18:20")
+    assert play.heard() == {
+        "11-20 17:30 escalation": f"{TEAM} database-administrator",
+        "11-20 17:30 inform": "devops-room incidents-room",
+        **{f"11-20 {at} reminder": "product-manager" for at in ("17:40", "17:45", "18:10", "18:15")},
+        "11-20 18:00 escalation": "devops-a devops-lead",
+    }
+    play.command(incident, "acknowledge")
+    play.at("2026-11-20 21:31")
+    assert play.heard(but=("reminder",)) == {
+        "11-20 18:30 inform": "customers",
+        "11-20 19:30 escalation": "devops-lead",
+        "11-20 19:30 inform": "leadership-room",
+        "11-20 20:30 escalation": "engineering-manager",
+        "11-20 21:30 escalation": "cto",
+    }
+    assert play.incident(incident)["runbook"] == "database-issues"
+    play.end(incident, "database-relieved")
+    assert "works again since 2026-11-20 21:31 UTC" in play.said("customers")
+
+
+def test_a_p1_that_is_answered_and_resolved_in_time_escalates_to_nobody(play: Play) -> None:
+    play.at("2026-11-18 10:00")
+    incident = play.alert(PLAN, name="ERA5Unreachable")
+    play.forward(minutes(29))
+    play.command(incident, "acknowledge")
+    play.forward(minutes(30))
+    play.end(incident, "gone-outside")
+    told = {told.contact for told in play.told}
+    assert told >= {"stakeholders", "status-page"}
+    assert not told & {"devops-lead", "customers"}
+    assert [clock["state"] for clock in play.incident(incident)["sla"].values()] == ["stopped"] * 2
+
+
+def test_a_p2_goes_up_after_eight_hours_and_tells_no_customer_what_they_cannot_see(play: Play) -> None:
+    play.at("2026-11-21 22:00")
+    incident = play.alert(PLAN, name="GrafanaPanelsEmpty")
+    play.at("2026-11-22 06:00")
+    play.command(incident, "acknowledge")
+    play.command(incident, "status", {"status": "monitoring", "message": "Panels fill again."})
+    assert play.heard() == {
+        "11-21 22:00 escalation": "devops-a platform-engineer",
+        "11-21 22:00 inform": "devops-room incidents-room",
+        "11-22 00:00 escalation": "devops-a devops-lead",
+        **{f"11-22 0{at} reminder": "incidents-room" for at in ("1:45", "2:00", "5:45", "6:00")},
+        "11-22 06:00 escalation": "devops-lead",
+        "11-22 06:00 update": "incidents-room",
+    }
+    play.at("2026-11-22 22:00")
+    assert play.heard(but=("reminder",)) == {"11-22 22:00 escalation": "engineering-manager"}
+    assert play.incident(incident)["sla"]["resolve"]["state"] == "breached"
+
+
+def test_a_p2_that_customers_see_owes_the_status_page_every_half_hour(play: Play) -> None:
+    play.at("2026-11-18 10:00")
+    incident = play.alert(PLAN, name="DocumentationUnavailable")
+    play.at("2026-11-18 12:00")
+    update = {"status": "investigating", "message": "We look.", "audience": "external"}
+    play.command(incident, "status", update)
+    play.at("2026-11-18 12:31")
+    assert play.heard(but=("escalation", "inform")) == {
+        **{f"11-18 {at} reminder": "status-updates-room" for at in ("11:55", "12:00", "12:25", "12:30")},
+        "11-18 12:00 update": "status-page status-updates-room",
+    }
+
+
+def test_a_p3_waits_in_its_room_over_the_weekend_and_goes_up_as_needed(play: Play) -> None:
+    play.at("2026-11-20 20:00")
+    incident = play.alert(PLAN, name="CosmeticGlitch", summary="The legend covers the map")
+    play.at("2026-11-23 08:59")
+    assert play.heard() == {
+        "11-20 20:00 escalation": "devops-room",
+        "11-20 20:00 inform": "incidents-room",
+        "11-21 04:00 escalation": "devops-a",
+        "11-22 04:00 alarm": "devops-lead engineering-manager",
+    }
+    play.command(incident, "acknowledge")
+    play.command(incident, "escalate", {"to": "frontend-developer", "reason": "Who knows this map?"})
+    assert play.heard() == {"11-23 08:59 manual": "frontend-developer"}
+    assert "a responder asks for you, CosmeticGlitch | Help wanted: Who knows this map?" in play.said(
+        "frontend-developer"
+    )
+    due = [clock["due"][:16] for clock in play.incident(incident)["sla"].values()]
+    assert due == ["2026-11-21T04:00", "2026-11-27T20:00"]
+
+
+def test_where_nobody_is_on_call_the_chain_is_told_and_secondaries_take_over(play: Play) -> None:
+    for who in ("devops-a", "senior-devops", "senior-backend", "product"):
+        play.calendars[f"{PLAN}-calendar-{who}"] = AWAY
+    play.at("2026-11-20 17:30")
+    incident = play.alert(PLAN, name="AuthRefusesEverybody")
+    leads = "ml-engineering-lead platform-engineering-lead"
+    assert play.heard()["11-20 17:30 escalation"] == f"devops-lead engineering-manager {leads}"
+    assert play.told[0].channel == f"{PLAN}-phone-devops-lead"
+    assert play.incident(incident)["roles"] == {
+        "incident-commander": "platform-engineering-lead",
+        "technical-lead": "ml-engineering-lead",
+        "communications-lead": "engineering-manager",
+    }
+    assert "oncall-empty" in {event["type"] for event in play.events(incident)}
+    play.command(incident, "role", {"role": "incident-commander", "to": "devops-lead"})
+    assert play.heard() == {"11-20 17:30 role": "devops-lead"}
+    assert play.told[-1].reason == "you are now the Incident commander"
+
+
+def test_the_rotation_hands_over_on_monday_at_nine(play: Play) -> None:
+    play.at("2026-11-23 08:59")
+    play.alert(PLAN, name="ERA5Unreachable")
+    assert play.heard()["11-23 08:59 escalation"] == f"devops-a {LEADS}"
+    play.at("2026-11-23 09:00")
+    play.alert(PLAN, name="PipelineFailed")
+    assert play.heard()["11-23 09:00 escalation"] == f"devops-b {LEADS}"
+
+
+def test_drills_are_opened_on_their_wednesdays_and_marked(play: Play) -> None:
+    play.at("2026-12-02 09:59")
+    play.forward(minutes(1))
+    play.run("sweep")
+    assert play.heard()["12-02 10:00 escalation"] == f"backend-a {LEADS} devops-lead engineering-manager"
+    room = next(told for told in play.told if told.contact == "incidents-room")
+    assert (room.drill, room.subject) == ("rollback", "[DRILL] 🚨 P0 declared: Drill: The emergency rollback")
+    [drill] = play.incidents(PLAN)
+    assert play.incident(drill["id"])["runbook"] == "emergency-rollback"
+    play.end(drill["id"])
+    play.at("2026-12-16 10:00")
+    newest = play.incidents(PLAN)[0]
+    assert (newest["drill"], newest["severity"]) == ("degradation", "P1")
+    assert play.incident(newest["id"])["runbook"] == "service-degradation"
+
+
+def test_what_is_open_is_listed_on_business_days_at_nine(play: Play) -> None:
+    play.at("2026-11-20 08:00")
+    play.alert(PLAN, name="ToolingSlow")
+    for day in (20, 21, 22, 23):
+        play.at(f"2026-11-{day} 09:00")
+    digests = [told for told in play.told if told.kind == "digest"]
+    assert [told.when for told in digests] == ["2026-11-20 09:00", "2026-11-23 09:00"]
+    assert digests[1].channel == f"{PLAN}-slack-devops-alerts"
+    assert "P3 ToolingSlow, internal-tools, open for 3 d 1 h" in digests[1].text
+
+
+def test_a_review_is_due_in_two_days_chased_and_complete_only_with_its_items(play: Play) -> None:
+    play.at("2026-11-20 10:00")
+    incident = play.alert(PLAN, name="PipelineFailed", summary="No rain data since six")
+    play.command(incident, "note", {"kind": "impact", "text": "Forecasts are a day old"})
+    play.end(incident)
+    play.heard()
+    play.at("2026-11-23 12:00")
+    assert play.heard() == {
+        "11-21 10:00 review": LEADS,
+        "11-22 06:00 review": LEADS,
+        "11-22 10:00 review": f"engineering-manager {LEADS}",
+        "11-23 10:00 review": f"engineering-manager {LEADS}",
+    }
+    assert "the review was due by 2026-11-22 10:00 UTC and is overdue" in play.said("engineering-manager")
+    assert "10 min, cause 15, response 10, action items 15, process 10." in play.said("engineering-manager")
+    review: dict[str, str | bool] = {
+        "root_cause": "The key had run out",
+        "lessons": "Keys need an alert",
+        "complete": True,
+    }
+    early = play.refused(incident, "review", **review)
+    assert early.status == 409
+    assert all(item in early.json()["detail"] for item in CLOSED.split())
+    play.tick(incident, CLOSED)
+    play.command(incident, "review", review)
+    report = play.get(f"/api/v1/incidents/{incident}/review")["markdown"]
+    parts = "Summary, Timeline, Root cause, Impact, Resolution, Lessons learned, Action items, Follow-up"
+    assert ", ".join(re.findall(r"^## (.+)", report, re.MULTILINE)) == parts
+    assert all(f"| {fact} |" in report for fact in ("Time to detect", "Time to resolve", "Total duration"))
+    assert "Forecasts are a day old" in report
+
+
+def test_action_items_are_chased_when_their_weeks_are_over(play: Play) -> None:
+    play.at("2026-12-17 12:00")
+    incident = play.alert(PLAN, name="ERA5Unreachable")
+    for usual in (
+        *("devops 2026-12-24T13:00:00Z high", "sre 2026-12-31T13:00:00Z medium"),
+        *("senior-backend-developer 2026-12-24T13:00:00Z high", "developers 2027-01-17T13:00:00Z low"),
+    ):
+        owner, due, priority = usual.split()
+        item = {"title": "As usual", "owner": owner, "due": due, "priority": priority}
+        play.command(incident, "action-item", item)
+    play.command(incident, "action-item", {"item": "A3", "status": "done"})
+    play.end(incident)
+    play.heard()
+    play.at("2026-12-31 13:00")
+    assert play.heard(but=("review",)) == {
+        "12-24 13:00 action-item": "devops engineering-manager",
+        "12-31 13:00 action-item": "devops engineering-manager sre",
+    }
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return next(plan for plan in load(ROOT / "plans") if plan.name == PLAN)
+
+
+CRITERIA = """
+P0 platform application-down: TotalOutage BackupDataLoss UsersHit/users_affected=50
+P0 database database-issues: DatabaseCorrupt
+P0 security security-breach: SecurityBreach ContainerRegistryCompromised
+P0 billing application-down: PaymentFailing
+P0 prediction-api application-down: ApiDown ApiUnavailable
+P0 ml-models model-predictions: DangerousPredictions
+P1 platform application-down: UsersHit/users_affected=49.9 UsersHit/users_affected=25 MajorFeatureUnavailable
+P1 web-dashboard application-down: WebDashboardDown
+P1 mobile-app application-down: MobileAppDown
+P1 platform resource-exhaustion: ResponsesSlow/slower_by=50.1
+P1 data-pipeline data-pipeline-failure: PipelineFailed
+P1 prediction-api high-error-rate: ApiErrors
+P1 platform high-error-rate: HighErrorRate
+P1 authentication high-error-rate: AuthRefusesEverybody
+P1 database database-issues: DatabaseSlow DatabaseLatencyHigh DatabaseDegraded
+P1 external-data data-pipeline-failure: ERA5Unreachable
+P2 platform application-down: UsersHit/users_affected=24.9 MinorFeatureBroken NobodyThoughtOfThis
+P2 platform resource-exhaustion: ResponsesSlow/slower_by=50 ResponsesSlow/slower_by=10
+P2 monitoring application-down: GrafanaDown LogsMissing
+P2 documentation application-down: DocumentationUnavailable
+P2 ml-models model-predictions: ModelUnderperforming
+P3 platform application-down: CosmeticGlitch EnhancementWanted
+P3 internal-tools resource-exhaustion: ToolingSlow
+P3 documentation application-down: DocumentationOutOfDate
+"""
+"""Severity, service and runbook, and the alerts that must come there, some with a measured value."""
+
+
+@pytest.mark.parametrize("line", CRITERIA.strip().splitlines())
+def test_each_criterion_and_example_has_its_severity_and_its_runbook(plan: Plan, line: str) -> None:
+    decided, _, alerts = line.partition(": ")
+    severity, service, runbook = decided.split()
+    for alert in alerts.split():
+        name, _, measured = alert.partition("/")
+        values = {measured.partition("=")[0]: float(measured.partition("=")[2])} if measured else {}
+        signal = classify(an_alert(name, values=values, service=None), plan.rules)
+        assert (signal.severity, signal.service) == (severity, service), alert
+        assert runbook_of(plan.runbooks, name, service, "generic") == runbook, alert
+
+
+def test_where_no_criterion_is_met_the_source_is_believed(plan: Plan) -> None:
+    for stated in ("critical P0", "page P0", "error P1", "Warning P2", "info P3", "P3 P3"):
+        said, severity = stated.split()
+        assert classify(an_alert("Odd", severity=said, service=None), plan.rules).severity == severity
+        assert classify(an_alert("ToolingSlow", severity=said), plan.rules).rule == "internal-tooling"
+        minor = an_alert("Odd", severity=said, service=None, labels={"tier": "non-critical"})
+        assert classify(minor, plan.rules).severity == "P2"
+
+
+def test_each_severity_has_its_times(plan: Plan) -> None:
+    def chain(severity: str) -> dict[str, timedelta]:
+        """When each link of the escalation chain is told of what is unresolved, whoever has answered."""
+        steps = [step for step in reversed(plan.rules.severity(severity).steps) if step.unless is None]
+        return {name: nominal(step.after) for step in steps for name in step.notify if name in CHAIN}
+
+    def up(*counts: int) -> dict[str, timedelta]:
+        return {name: hours(count) for name, count in zip(CHAIN, counts, strict=False)}
+
+    assert [
+        (each.name, each.title, each.respond_within, each.resolve_within, each.until, chain(each.name))
+        for each in plan.rules.severities
+    ] == [
+        ("P0", "Critical", minutes(15), hours(1), "resolved", up(0, 0, 1)),
+        ("P1", "High", minutes(30), hours(4), "resolved", up(2, 3, 4)),
+        ("P2", "Medium", hours(2), hours(24), "resolved", up(8, 24)),
+        ("P3", "Low", hours(8), timedelta(days=7), "acknowledged", {}),
+    ]
+    updates = [update for each in plan.rules.severities for update in each.updates]
+    assert [each.every for each in updates if each.audience == "external"] == [minutes(30)] * 3
+    assert not plan.rules.declare
+    assert set(plan.targets.values()) == {100}
+
+
+def test_roles_have_their_secondaries_and_experts_their_areas(plan: Plan) -> None:
+    assert {role.name: (role.primary, role.secondary) for role in plan.rules.roles if not role.services} == {
+        "incident-commander": ("senior-devops-engineer", "platform-engineering-lead"),
+        "technical-lead": ("senior-backend-developer", "ml-engineering-lead"),
+        "communications-lead": ("product-manager", "engineering-manager"),
+    }
+    for area in (
+        *("database database-administrator", "security security-engineer", "ml-models ml-engineer"),
+        *("infrastructure platform-engineer", "web-dashboard frontend-developer"),
+    ):
+        service, expert = area.split()
+        assert [role.primary for role in plan.rules.roles_for(service) if role.services] == [expert]
+    for severity in ("P0", "P1", "P2"):
+        for service, expert in (("security", "security-expert"), ("web-dashboard", "frontend-expert")):
+            steps = plan.rules.ruling(severity, service).steps
+            assert [step.notify for step in steps if expert in step.notify] == [(expert,)]
+
+
+def test_every_list_of_the_document_is_a_checklist(plan: Plan) -> None:
+    lists = plan.rules.checklists
+    assert [f"{each.phase} {each.name} {len(each.items)}" for each in lists] == [
+        "initial first-minutes 12",
+        "investigation facts 11",
+        "resolution cause 9",
+        "verification verified 10",
+        *("post-incident closed 5", "post-incident review-meeting 11"),
+        *("post-incident usual-action-items 4", "post-incident follow-up 6"),
+    ]
+    assert not any(each.severities for each in lists)
+    required = [item.id for each in plan.rules.checklists for item in each.items if item.required]
+    assert required == f"{VERIFIED} {CLOSED}".split()
+    assert [item.text[:2] for item in lists[5].items[:5]] == ["10", "15", "10", "15", "10"]
+
+
+def test_rooms_links_and_secrets_are_the_organisations_own(plan: Plan) -> None:
+    rooms = {contact.title for contact in plan.directory.contacts.values() if contact.title.startswith("#")}
+    assert rooms == {"#incidents", "#devops-alerts", "#leadership-alerts", "#status-updates"}
+    phones = {name for name in plan.directory.channels if name.startswith("phone-")}
+    assert phones == {"phone-on-call", *(f"phone-{name}" for name in CHAIN)}
+    assert plan.links["status-page"] == "https://status.malaria-prediction.com"
+    for channel in plan.directory.channels.values():
+        named = (channel.secret, channel.options.get("url_secret"))
+        assert all(name.startswith(f"{PLAN}-") for name in named if name)
+
+
+def test_commands_of_the_document_stand_in_its_runbooks() -> None:
+    for runbook, command in (
+        ("application-down", "ab -n 100 -c 10 https://api.malaria-prediction.com/health/liveness"),
+        ("application-down", "kubectl rollout undo deployment/malaria-predictor-api"),
+        ("high-error-rate", "kubectl scale deployment malaria-predictor-api"),
+        ("database-issues", "kubectl rollout restart deployment/pgbouncer"),
+        ("resource-exhaustion", "8Gi of memory and 4000m of processor"),
+        ("emergency-rollback", "kubectl rollout status deployment/malaria-predictor-api"),
+        ("service-degradation", "FEATURE_ML_PREDICTIONS=false"),
+    ):
+        assert command in (ROOT / "runbooks" / PLAN / f"{runbook}.md").read_text(encoding="utf-8")
