@@ -79,6 +79,22 @@ def test_the_wait_counts_from_when_the_source_says_that_it_began(stage: Stage) -
     assert outcome.action == "opened"
 
 
+def test_a_source_that_gives_no_start_cannot_put_it_off_by_repeating_itself(
+    stage: Stage,
+) -> None:
+    stage.rules(patient())
+    for minute in (0, 2, 4):
+        at = NOON + minutes(minute)
+        stage.hear(replace(an_alert(labels=SLOW, at=at), start_known=False), at=at)
+
+    [outcome] = stage.hear(
+        replace(an_alert(labels=SLOW, at=NOON + minutes(5)), start_known=False), at=NOON + minutes(5)
+    )
+
+    assert outcome.id is not None
+    assert "opened" in stage.types(outcome.id)
+
+
 def test_an_alert_that_need_not_wait_declares_the_whole_incident(stage: Stage) -> None:
     stage.rules(patient())
     stage.hear(an_alert(labels=SLOW, group="g"))

@@ -27,6 +27,8 @@ MOST_TOLD = 20
 """Contacts that are remembered as told, and hear of the resolution."""
 MOST_OUTSIDE = 6
 """Names outside that are remembered as informed; a plan names no more."""
+JOINED_TO_THE_END = {("resolved", "review"), ("resolved", "alarm")}
+"""What is said in one message with the resolution, although it ranks below it."""
 HEAR_THE_END = PAGES | {"inform"}
 """Kinds of notification whose recipients hear of the resolution."""
 
@@ -82,12 +84,10 @@ class Telling:
         """What is owed where ``before`` was: the weightier; of two pages the later; else both in one."""
         if before is None or self.rank > before.rank:
             return self
-        if self.rank == 3 == before.rank and (before.kind, self.kind) != ("resolved", "review"):
+        if self.rank == 3 == before.rank or self.kind == before.kind == "action-item":
             return self
-        if self.kind == before.kind == "action-item":
-            return self
-        joins = self.rank == before.rank or (before.kind, self.kind) == ("resolved", "review")
-        if not joins or self.reason in before.reason:
+        joins = self.rank == before.rank or (before.kind, self.kind) in JOINED_TO_THE_END
+        if not joins or self.reason in before.reason.split("; "):
             return before
         return replace(before, reason=f"{before.reason}; {self.reason}")
 
@@ -205,8 +205,9 @@ class Draft:
         for contact in found.values():
             if contact is not None:
                 self._owe_later(contact, Telling("alarm", reason, cause))
-        nobody = [name for name, contact in found.items() if contact is None]
-        if nobody and cause.type != "oncall-empty":
+        known = cause.data["rotations"] if cause.type == "oncall-empty" else ()
+        nobody = [name for name, contact in found.items() if contact is None and name not in known]
+        if nobody:
             self.event("oncall-empty", TOCSIN, {"rotations": nobody, "caused_by": cause.seq})
 
     def say(self, kind: str, seq: int) -> None:

@@ -97,7 +97,7 @@ def _meanwhile(incident: Incident, rules: Rules) -> Iterator[tuple[datetime | No
             yield owed.due - leads[0], "remind"
         yield owed.due, "update"
     yield from _items(incident, rules)
-    yield incident.opened_at + DRILL_LASTS if incident.drill else None, "drill"
+    yield (incident.began or incident.opened_at) + DRILL_LASTS if incident.drill else None, "drill"
     yield incident.week_due, "week"
 
 

@@ -156,7 +156,8 @@ class _Intake:
         """A pending incident is declared as soon as one of its alerts need not wait (any more)."""
         if signal.declare_at is not None and signal.declare_at > self.now:
             held = _waiting(draft, signal, signal.declare_at)
-            return "pending", f"{signal.declaration}: not declared before {stamp(held.until)}"
+            if held.until > self.now:
+                return "pending", f"{signal.declaration}: not declared before {stamp(held.until)}"
         opening.declare(draft, _actor(signal), self.now)
         fire_lapsed(draft, self.now, inclusive=True)
         return "opened", signal.rule
@@ -336,6 +337,7 @@ def _waiting(draft: Draft, signal: Signal, until: datetime) -> Held:
     held = draft.incident.held
     if held is None:
         raise AssertionError("a pending incident says until when")
+    until = min(until, held.waits.get(signal.alert.fingerprint, until))
     waits = {**held.waits, signal.alert.fingerprint: until}
     kept = dict(sorted(waits.items(), key=lambda each: each[1])[:MOST_WAITS])
     held = replace(held, until=min(kept.values()), waits=kept)
