@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters.plan_files import PlanFiles
+from shared.adapters.runbook_files import RunbookFiles
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime, Span
@@ -41,6 +42,12 @@ AlertmanagerFailedToSend medium alerting-issues
 JaegerDropsSpans medium jaeger-issues
 KubernetesImagePullBackOff medium image-pull-failures
 ConfigMapMissing medium configuration-issues
+PlatformOutage critical platform-outage
+PlatformDown critical platform-outage
+PostgresDown critical database-failure
+TimescaleReplicationFailed critical database-failure
+MLPipelineFailed critical ml-pipeline-failure
+MLPipelineDown critical ml-pipeline-failure
 SomethingOdd medium platform-outage"""
 STANDS_IN = """\
 platform-outage: get pods --all-namespaces, get nodes, top nodes, top pods, get ingress, get endpoints
@@ -83,6 +90,16 @@ def test_every_runbook_of_the_folder_is_led_to() -> None:
     assert {rule.runbook for rule in FOOTANALYTICS.runbooks} == {path.stem for path in RUNBOOKS.glob("*.md")}
 
 
+def test_a_runbook_says_the_severity_of_its_alerts_and_what_they_mean_and_bring() -> None:
+    for runbook in RunbookFiles(ROOT / "runbooks").all("footanalytics"):
+        text = (RUNBOOKS / f"{runbook.name}.md").read_text(encoding="utf-8")
+        for named in ("- Alerts: ", "- Severity: ", "- Meaning: ", "- Impact: "):
+            assert text.count(named) == 1, runbook.name
+        said = text.partition("- Severity: ")[2].partition("\n")[0]
+        for name in runbook.alerts:
+            assert said.startswith(f"{leads(name)[0]}: ") or "takes medium" in said, runbook.name
+
+
 @pytest.mark.parametrize("line", STANDS_IN.splitlines())
 def test_commands_scripts_and_patterns_of_the_document_stand_in_the_runbooks(line: str) -> None:
     runbook, _, named = line.partition(": ")
@@ -109,6 +126,8 @@ def test_the_four_engineers_are_rung_then_written_to_by_slack_and_mail() -> None
         assert ways[-1].to == f"{box}@footanalytics.com"
         phone = FOOTANALYTICS.directory.channels[f"phone-{name}"]
         assert phone.options["url_secret"] == f"footanalytics-phone-{name}"
+        slack = FOOTANALYTICS.directory.channels[f"slack-{name}"]
+        assert (slack.kind, slack.secret) == ("slack", f"footanalytics-slack-{name}")
 
 
 def test_the_other_contacts_have_the_way_that_the_document_gives() -> None:
@@ -138,6 +157,32 @@ def test_each_role_has_its_primary_and_its_secondary() -> None:
     }
 
 
+def test_the_lists_follow_the_immediate_response_and_the_parts_of_a_runbook() -> None:
+    lists = {each.name: each for each in FOOTANALYTICS.rules.checklists}
+    steps = lists["immediate-response"], lists["immediate-response-low"]
+    assert [item.text for item in steps[0].items] == [item.text for item in steps[1].items]
+    subjects = ("taken the alert", "Severity and impact", "Gateway and Grafana", "events and rollouts",
+                "Errors, latency and availability")  # fmt: skip
+    for item, subject in zip(steps[0].items, subjects, strict=True):
+        assert subject in item.text
+    found = {name: (each.phase, [item.id for item in each.items]) for name, each in lists.items()}
+    assert found["immediate-response"] == ("initial", [*IMMEDIATE])
+    assert found["investigation"] == ("investigation", ["diagnosed", "commands-run", "logs-read"])
+    assert found["resolution"] == ("resolution", ["remedied", "way-back-known"])
+    assert found["verification"] == ("verification", ["recovery-verified"])
+    assert found["post-resolution"] == (
+        "post-incident",
+        [
+            "cleaned-up",
+            "monitoring-verified",
+            "follow-ups-noted",
+            "runbook-improved",
+            "automation-considered",
+        ],
+    )
+    assert [item.required for item in lists["post-resolution"].items] == [True, True, True, True, False]
+
+
 def test_required_items_stand_at_every_severity_but_low() -> None:
     required = {
         severity.name: {
@@ -164,10 +209,14 @@ def test_required_items_stand_at_every_severity_but_low() -> None:
 def test_the_escalation_matrix_holds_for_every_service(
     severity: str, respond: timedelta, escalation: Span, target: str
 ) -> None:
-    teams = {"ml-pipeline": "ml-team", "deployment": "devops-team", "security": "security-team"}
-    for service in ("platform", "api-gateway", "database", "gpu", *teams):
+    teams = dict.fromkeys(("ml-pipeline", "gpu", "video-processing"), "ml-team")
+    teams |= dict.fromkeys(("deployment", "observability", "infrastructure"), "devops-team")
+    teams |= {"security": "security-team"}
+    services = {service.name for service in FOOTANALYTICS.rules.services}
+    assert services == {*teams, "platform", "api-gateway", "database"}
+    for service in sorted(services):
         ruling = FOOTANALYTICS.rules.ruling(severity, service)
-        team = "ml-team" if service == "gpu" else teams.get(service, target)
+        team = teams.get(service, target)
         assert (ruling.respond_within, ruling.resolve_within) == (respond, None)
         assert {step.after for step in ruling.steps[:-1]} == {timedelta(0)}
         last = ruling.steps[-1]

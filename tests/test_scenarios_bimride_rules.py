@@ -12,10 +12,10 @@ from shared.adapters.plan_files import load
 from shared.domain.agenda import occurrences
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
-from shared.domain.hours import is_business_day
+from shared.domain.hours import BusinessTime, is_business_day
 from shared.domain.plan import Plan
 from shared.domain.runbook import runbook_for
-from tests.builders import NOON, minutes
+from tests.builders import NOON, hours, minutes
 from tests.toy_host import ROOT
 
 BARBADOS = "America/Barbados"
@@ -60,11 +60,20 @@ def judged(
         (judged("Odd", "page", service="routing"), ("critical", "routing", "routing")),
         (judged("SupportLogin", "Sev1"), ("high", "support", "support")),
         (judged("KafkaLag", "warning"), ("medium", "ingestion", "event-ingestion")),
+        (judged("PaymentIngestionStopped", "high"), ("high", "ingestion", "event-ingestion")),
+        (judged("FeatureStoreStale", "high"), ("high", "streaming", "event-ingestion")),
         (judged("FlinkDown", "high"), ("high", "streaming", "event-ingestion")),
         (judged("SparkJobFailed", "critical"), ("medium", "batch", "event-ingestion")),
         (judged("ModelSlow", "medium"), ("medium", "models", "data-drift")),
         (judged("PostgresDown", "sev0"), ("critical", "storage", "platform")),
+        (judged("DeltaTableStale", "warning"), ("medium", "storage", "platform")),
+        (judged("IcebergCommitFails", "high"), ("high", "storage", "platform")),
         (judged("KeyVaultDenied", "high"), ("high", "identity", "platform")),
+        (judged("OAuthRefusesAll", "high"), ("high", "identity", "platform")),
+        (judged("WorkloadIdentityDenied", "high"), ("high", "identity", "platform")),
+        (judged("ManagedIdentityDenied", "high"), ("high", "identity", "platform")),
+        (judged("PrometheusDown", "error"), ("high", "monitoring", "platform")),
+        (judged("OtelCollectorDown", "error"), ("high", "monitoring", "platform")),
         (judged("GrafanaDown", "sev3"), ("low", "monitoring", "platform")),
         (judged("SomethingOdd"), ("medium", "platform", "platform")),
         (judged("BlobCostSpike", "critical"), ("low", "storage", "cost-spike")),
@@ -107,8 +116,16 @@ def test_the_kpis_can_be_kept_by_what_the_plan_says() -> None:
         "respond_sla_attainment": 100,
         "review_completion": 100,
     }
+    business = [BusinessTime(hours(count)) for count in (4, 24, 16, 80)]
+    assert [
+        (severity.name, severity.respond_within, severity.resolve_within) for severity in rules.severities
+    ] == [
+        ("critical", minutes(5), hours(2)),
+        ("high", minutes(5), hours(8)),
+        ("medium", business[0], business[1]),
+        ("low", business[2], business[3]),
+    ]
     for severity in rules.severities[:2]:
-        assert severity.respond_within == minutes(5)
         sooner = [step.notify for step in severity.steps if step.after < minutes(5)]  # type: ignore[operator]
         assert {("on-call",), ("second-on-call",)} <= set(sooner)
 
@@ -123,9 +140,42 @@ def test_notifications_of_one_incident_to_one_person_are_a_minute_apart() -> Non
 def test_services_are_the_five_boundaries_and_the_parts_of_the_architecture() -> None:
     services = {service.name: service for service in PLAN.rules.services}
     assert {"pricing", "safety", "routing", "support", "compliance"} <= set(services)
-    assert {"ingestion", "batch", "streaming", "monitoring"} <= set(services)
+    assert {"ingestion", "batch", "streaming", "models", "storage", "identity", "monitoring"} <= set(services)
     seen = {name for name, service in services.items() if service.customer_facing}
     assert seen == {"pricing", "safety", "routing", "support"}
+
+
+def test_checklists_ask_for_what_the_document_is_about() -> None:
+    items = {item.id: item for each in PLAN.rules.checklists for item in each.items}
+    assert {name for name, item in items.items() if item.required} == {
+        *("danger-ruled-out", "extent-known", "rider-ids-kept-out", "signal-back-to-normal"),
+        *("times-checked", "evidence-and-retention"),
+    }
+    for name, words in (
+        ("extent-known", "part of the island"),
+        ("rollout-looked-at", "first 48 hours"),
+        ("rider-ids-kept-out", "No rider can be recognised"),
+        ("cost-considered", "clusters"),
+        ("times-checked", "first response"),
+        ("evidence-and-retention", "auditors"),
+        ("drift-report-read", "nightly drift report"),
+    ):
+        assert words in items[name].text, name
+    assert {code.name for code in PLAN.rules.closing_codes} >= {"rolled-back", "cost-capped"}
+    assert PLAN.rules.reopen_within == minutes(30)
+
+
+def test_places_rollouts_and_remedies_of_the_document_stand_in_the_runbooks() -> None:
+    for runbook, words in (
+        ("pricing", ("Harrison's Cave", "Grantley Adams (BGI)", "Oistins", "St. Lawrence Gap")),
+        ("pricing", ("10 % of the traffic for 48 hours, then 50 %",)),
+        ("routing", ("Oistins to St. Lawrence Gap", "Harrison's Cave to the airport")),
+        ("data-drift", ("nightly report with Kolmogorov–Smirnov tests",)),
+        ("cost-spike", ("lifecycle", "spot instances")),
+        ("compliance-privacy", ("pseudonym", "lifecycle")),
+    ):
+        page = (ROOT / "runbooks/bimride" / f"{runbook}.md").read_text(encoding="utf-8")
+        assert [each for each in words if each not in page] == [], runbook
 
 
 def test_holidays_of_barbados_are_no_business_days() -> None:

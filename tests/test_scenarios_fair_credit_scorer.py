@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from shared.adapters.plan_files import PlanFiles
-from shared.adapters.sources.catalogue import known_sources
-from shared.domain.alert import Alert, fingerprint_of
-from shared.domain.classification import classify
-from shared.domain.plan import Plan
-from shared.domain.runbook import runbook_of
 from tests.theatre import PUBLIC_URL, RESPONDER, Theatre, Told, organisation
-from tests.toy_host import ROOT
 
 NAME = "fair-credit-scorer"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -24,27 +17,6 @@ CHAIN = ["technical-lead", "engineering-manager", "security-team", "infrastructu
 FIRST = ["engineer-b", "on-call-team", "technical-lead"]
 RECOVERY = ["health-answers", "readiness-answers", "liveness-answers", "evaluation-works", "api-works"]
 RECOVERY += ["load-borne", "memory-steady", "metrics-current", "alerting-works"]
-
-
-def judging(name: str, hint: str | None = None, source: str = "generic", **facts: str | float) -> Alert:
-    """An alert; texts among ``facts`` are labels, numbers are measured values."""
-    return Alert(
-        source=source,
-        fingerprint=fingerprint_of(source, name),
-        firing=True,
-        name=name,
-        started_at=datetime(2026, 11, 18, 12, tzinfo=UTC),
-        severity=hint,
-        labels={key: value for key, value in facts.items() if isinstance(value, str)},
-        values={key: value for key, value in facts.items() if not isinstance(value, str)},
-    )
-
-
-@pytest.fixture(scope="module")
-def plan() -> Plan:
-    return PlanFiles(ROOT / "plans", {name: source.signs for name, source in known_sources().items()}).get(
-        NAME
-    )
 
 
 @pytest.fixture
@@ -328,6 +300,16 @@ def test_an_answered_sev2_that_is_not_resolved_in_time_goes_to_the_technical_lea
     assert types(theatre, incident).count("update-lapsed") == 2
 
 
+def test_management_is_not_told_of_a_sev2_that_is_over_before_its_time(theatre: Theatre) -> None:
+    theatre.at(FRIDAY_NIGHT)
+    incident = theatre.alert(NAME, name="FeatureFailed")
+    tick(theatre, incident, "fix-effective", *RECOVERY)
+    theatre.at("2026-11-21 00:44")
+    theatre.command(incident, "resolve", {"resolution": "restarted", "code": "restarted"})
+    theatre.at("2026-11-21 02:00")
+    assert "management" not in people(theatre.told)
+
+
 def test_an_incident_that_a_person_raises_to_sev1_reaches_management_at_once(theatre: Theatre) -> None:
     theatre.at(WEDNESDAY)
     incident = theatre.alert(NAME, name="FeatureFailed")
@@ -402,99 +384,3 @@ def test_the_drill_comes_on_the_first_wednesday_and_says_so(theatre: Theatre) ->
     assert all(each.subject.startswith("[DRILL] ") for each in theatre.told if each.channel == "email")
     assert all("[DRILL]" in each.text for each in theatre.told)
     assert theatre.incident(drill["id"])["runbook"] == "application-down"
-
-
-@pytest.mark.parametrize(
-    ("alert", "severity", "rule"),
-    [
-        (judging("SecurityScan"), "SEV1", "security-breach"),
-        (judging("UnauthorizedAccess", "low"), "SEV1", "security-breach"),
-        (judging("DataLeakFound"), "SEV1", "security-breach"),
-        (judging("CompleteOutage"), "SEV1", "complete-outage"),
-        (judging("ApplicationDown"), "SEV1", "application-down"),
-        (judging("FairnessDrift", regulatory_threshold="exceeded"), "SEV1", "bias-beyond-regulation"),
-        (judging("BiasMeasured", disparate_impact_ratio=0.79), "SEV1", "bias-beyond-four-fifths"),
-        (judging("BiasMeasured", "critical", disparate_impact_ratio=0.8), "SEV3", "bias-within-bounds"),
-        (judging("ModelBias", "info"), "SEV1", "bias-unmeasured"),
-        (judging("Errors", "critical", error_rate_percent=10.1), "SEV2", "many-errors"),
-        (judging("Errors", error_rate_percent=10), "SEV3", "default severity"),
-        (judging("Errors", "high", error_rate_percent=7), "SEV2", "source-says-high"),
-        (judging("Errors", error_rate_percent=5), "SEV3", "default severity"),
-        (judging("Errors", "critical", error_rate_percent=4.9), "SEV3", "some-errors"),
-        (judging("Errors", "low", error_rate_percent=0), "SEV4", "source-says-low"),
-        (judging("IntermittentErrors"), "SEV3", "intermittent-errors"),
-        (judging("Latency", slower_percent=50.5), "SEV2", "much-slower"),
-        (judging("Latency", "high", slower_percent=50), "SEV3", "a-little-slower"),
-        (judging("FeatureFailed"), "SEV2", "feature-fails"),
-        (judging("FeatureFailed", feature_critical="false"), "SEV3", "feature-not-critical"),
-        (judging("CosmeticGlitch"), "SEV4", "cosmetic"),
-        (judging("EnhancementWanted"), "SEV4", "enhancement"),
-        (judging("Cpu", "Sev1", source="azure-monitor"), "SEV2", "azure-sev1"),
-        (judging("Cpu", "Sev1"), "SEV1", "the source names a severity of the plan"),
-    ],
-    ids=lambda each: each if isinstance(each, str) else "",
-)
-def test_the_documents_criteria_decide_the_severity(
-    plan: Plan, alert: Alert, severity: str, rule: str
-) -> None:
-    signal = classify(alert, plan.rules)
-    assert (signal.severity, signal.rule) == (severity, rule)
-
-
-@pytest.mark.parametrize(
-    ("runbook", "names"),
-    [
-        ("security-breach", ["DataBreach"]),
-        ("model-bias", ["ModelBias"]),
-        ("application-down", ["CompleteOutage", "ApplicationDown"]),
-        ("high-error-rate", ["HighErrorRate", "DataLoadFailed", "FeatureFailed"]),
-        ("performance-degradation", ["LatencyHigh", "DiskFull"]),
-    ],
-)
-def test_an_alert_leads_to_its_runbook(plan: Plan, runbook: str, names: list[str]) -> None:
-    services = [classify(judging(name), plan.rules).service for name in names]
-    found = {runbook_of(plan.runbooks, *known, None) for known in zip(names, services, strict=True)}
-    assert found == {runbook}
-
-
-def test_the_four_severities_have_their_titles_and_windows(plan: Plan) -> None:
-    assert [(each.name, each.title, each.respond_within) for each in plan.rules.severities] == [
-        ("SEV1", "Critical", 15 * MINUTE),
-        ("SEV2", "High", HOUR),
-        ("SEV3", "Medium", 4 * HOUR),
-        ("SEV4", "Low", DAY),
-    ]
-    assert {each.resolve_within for each in plan.rules.severities} == {None}
-
-
-def test_the_chain_has_its_order_at_every_severity_that_escalates(plan: Plan) -> None:
-    for name in ("SEV1", "SEV2", "SEV3"):
-        steps = [step for step in plan.rules.severity(name).steps[1:] if not step.services]
-        met = dict.fromkeys(each for step in steps for each in step.notify)
-        assert list(met) == CHAIN
-
-
-def test_every_item_of_the_document_is_on_a_checklist(plan: Plan) -> None:
-    counts = {each.name: (each.phase, len(each.items), each.severities) for each in plan.rules.checklists}
-    assert counts == {
-        "commander-initial": ("initial", 5, ()),
-        "first-fifteen-minutes": ("initial", 6, ()),
-        "commander-investigation": ("investigation", 5, ()),
-        "system-assessment": ("investigation", 9, ()),
-        "planned-escalation": ("investigation", 6, ("SEV2", "SEV3")),
-        "commander-resolution": ("resolution", 5, ()),
-        "recovery": ("verification", 9, ("SEV1", "SEV2", "SEV3")),
-        "commander-afterwards": ("post-incident", 5, ()),
-        "afterwards": ("post-incident", 8, ()),
-    }
-
-
-def test_secrets_and_addresses_are_stand_ins_named_after_the_plan(plan: Plan) -> None:
-    for channel in plan.directory.channels.values():
-        assert {channel.secret, *channel.options.values()} - {None} != set()
-        for name in (channel.secret, channel.options.get("url_secret")):
-            assert name is None or name.startswith(NAME)
-    ways = [way.to for contact in plan.directory.contacts.values() for way in contact.reach if way.to]
-    assert all(way.endswith("@fair-credit-scorer.example") for way in ways)
-    assert len(plan.links) == 11
-    assert all(".fair-credit-scorer.example/" in link for link in plan.links.values())

@@ -384,6 +384,7 @@ def test_the_weeks_drill_opens_by_itself_and_is_marked_as_one(theatre: Theatre) 
     assert "No service can connect to PostgreSQL." in page.text
     assert f"{PUBLIC_URL}/api/v1/plans/footanalytics/runbooks/database-failure" in page.text
     assert all("[DRILL]" in each.text for each in theatre.told)
+    assert {each.contact for each in theatre.told} == {"platform-engineer", "product-manager"}
     theatre.command(drill["id"], "acknowledge")
     close(theatre, drill["id"], "rehearsed", "The team found the full disk.")
     assert theatre.incident(drill["id"])["status"] == "resolved"
@@ -407,7 +408,16 @@ def test_each_week_of_a_month_has_its_drill_and_the_first_thursday_the_runbooks(
     [review] = theatre.told
     assert (review.contact, review.drill) == ("platform-team", "runbook-review")
     assert "Read every runbook against what has happened since" in review.text
+    assert "see newcomers through one of them." in review.text
+    assert "In January, April, July and October also validate and reorganise them" in review.text
+    assert "ask what could be automated" in review.text
     assert "In January go through all of them from scratch." in review.text
+    theatre.at("2026-12-04 14:00")
+    assert [each.when for each in theatre.told if each.kind == "escalation"] == [
+        "2026-12-03 14:00",
+        "2026-12-04 09:00",
+    ]
+    assert theatre.incident(review.incident or "")["resolved_by"] == "tocsin"
 
 
 def test_a_person_who_judges_it_worse_calls_the_louder_ladder(theatre: Theatre) -> None:

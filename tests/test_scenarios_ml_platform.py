@@ -185,6 +185,10 @@ def test_updates_of_a_p0_reach_room_and_status_page_and_are_owed_every_15_minute
         ("02:37", "sre-b", "the internal status update is due at 02:42 UTC"),
         ("02:42", "sre-b", "the internal status update is overdue"),
     ]
+    for phase in ("identified", "monitoring", "resolved"):
+        theatre.command(incident, "status", {"status": phase, "message": "It goes on."})
+        assert f"Status: {phase}" in lines(to(theatre.told, "incident-room", "update")[-1])
+    assert refused(theatre, incident, "status", {"status": "over", "message": "It is."})[0] == 400
 
 
 def test_a_p0_is_over_when_all_is_verified_and_everybody_hears_the_last_word(theatre: Theatre) -> None:
@@ -219,7 +223,7 @@ def test_a_p0_is_over_when_all_is_verified_and_everybody_hears_the_last_word(the
         "- What ended it: The node was replaced",
         "- Effect on users: No inference for anybody",
         "A review follows, so that it does not happen again.",
-    } <= lines(to(last, "status-page")[0])
+    } <= lines(to(last, "status-page")[0]) & lines(to(last, "engineering")[0])
     overridden = [each for each in theatre.events(incident) if each["data"].get("state") == "overridden"]
     assert [each["text"] for each in overridden] == ["They run at 04:00"]
 
@@ -356,7 +360,7 @@ def test_a_p3_of_christmas_eve_is_called_after_the_holidays_and_ends_with_its_al
     assert heard(calls) == [("12-28 09:00", "pagerduty-sre-b", "escalation")]
     assert "P3 (Low) is declared: TypoInDocs" in calls[0].text
     theatre.at("2026-12-28 17:00")
-    assert "breached" in types(theatre, incident)
+    assert {"breached", "update-lapsed"} & set(types(theatre, incident)) == {"breached"}
     gone = {"name": "TypoInDocs", "labels": {"category": "documentation"}, "status": "resolved"}
     [outcome] = theatre.alerts("ml-platform", "generic", gone)
     assert outcome["action"] == "resolved"
@@ -402,6 +406,8 @@ def test_a_drill_of_the_third_friday_calls_people_and_nobody_outside(theatre: Th
     assert "[DRILL] [P0] Drill: Regional failover" in page.text
     assert f"Runbook: {RUNBOOKS}region-failure" in page.text
     assert {"cto", "sre-b"} <= {each.contact for each in theatre.told if each.when == "2026-11-20 10:15"}
+    lapsed = [each["data"] for each in theatre.events(line["id"]) if each["type"] == "update-lapsed"]
+    assert [each["audience"] for each in lapsed] == ["internal"], "no word to the outside is owed"
     theatre.command(line["id"], "acknowledge")
     resolve(theatre, line["id"], [*FIRST_MINUTES, *VERIFIED, *VALIDATED], "rehearsed")
     assert all(each.drill for each in theatre.told)
