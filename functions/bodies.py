@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar, get_args
 
 import azure.functions as func
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from shared.domain import response
 from shared.domain.cadence import PostUpdate
@@ -45,6 +45,14 @@ def _instant(instant: datetime) -> datetime:
 
 Prose = Annotated[str, Field(max_length=MOST_TEXT), AfterValidator(_said)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _not_a_bare_date(value: object) -> object:
+    if isinstance(value, str) and len(value) <= 10:
+        raise ValueError("must be an instant with time and offset, such as 2026-11-25T17:00:00-04:00")
+    return value
+
+
 Instant = Annotated[datetime, AfterValidator(_instant)]
 
 
@@ -63,14 +71,15 @@ class AcknowledgeBody(Body):
 
 
 class NoteBody(Body):
-    """A note; all kinds but ``note`` are repeated in the messages that follow."""
+    """A note; all kinds but ``note`` are repeated in the messages that follow: outside, only what says so."""
 
     text: Prose
     kind: Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"] = "note"
+    audience: Literal["internal", "external"] = "internal"
 
     def command(self) -> response.Command:
         """The domain's command."""
-        return response.Note(self.kind, said(self.text))
+        return response.Note(self.kind, said(self.text), self.audience)
 
 
 class EscalateBody(Body):
@@ -85,14 +94,16 @@ class EscalateBody(Body):
 
 
 class ResolveBody(Body):
-    """A resolution in words and a closing code."""
+    """A resolution in words and a closing code; outside hears the words only where ``audience`` says so."""
 
     resolution: Prose | None = None
     code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] | None = None
+    audience: Literal["internal", "external"] = "internal"
 
     def command(self) -> response.Command:
         """The domain's command."""
-        return response.Resolve(said(self.resolution) if self.resolution else None, self.code)
+        words = said(self.resolution) if self.resolution else None
+        return response.Resolve(words, self.code, self.audience)
 
 
 class ReopenBody(Body):
@@ -178,7 +189,7 @@ class ActionItemBody(Body):
     item: Annotated[str, Field(pattern=r"^A[1-9][0-9]{0,2}$")] | None = None
     title: Prose | None = None
     owner: Name | None = None
-    due: Annotated[Instant, Field(strict=False)] | None = None
+    due: Annotated[Instant, Field(strict=False), BeforeValidator(_not_a_bare_date)] | None = None
     priority: Literal["high", "medium", "low"] | None = None
     status: Literal["open", "in-progress", "done", "dropped"] | None = None
 

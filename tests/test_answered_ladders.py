@@ -212,7 +212,7 @@ def test_windows_count_from_the_opening_however_often_the_severity_changes(back:
 
 
 def test_the_words_of_before_a_reopening_are_not_repeated_after_it() -> None:
-    course = Course(some_rules())
+    course = Course(some_rules(replace(a_severity(), updates=(Updates("external", hours(1)),))))
     course.does(Note("impact", words("nobody can pay")), NOON + minutes(1))
     course.does(Escalate("lead", words("send somebody")), NOON + minutes(1))
     course.does(PostUpdate("resolved", words("all is well"), "external"), NOON + minutes(1))

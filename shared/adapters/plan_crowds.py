@@ -28,6 +28,7 @@ def check_crowds(plan: object) -> Iterator[Flaw]:
         if isinstance(names, list) and len(names) >= MOST_TOGETHER:
             yield Flaw(loc, f"takes at most {MOST_TOGETHER - 1} names beside the owner")
     yield from _outsiders(plan)
+    yield from _speechless(plan)
     yield from _deaf_alarm(plan)
     yield from _closed_for_ever(plan)
 
@@ -48,6 +49,24 @@ def _outsiders(plan: object) -> Iterator[Flaw]:
         if len(known) > MOST_OUTSIDE:
             yield Flaw((*loc, "notify"), f"names more than {MOST_OUTSIDE} outsiders, all severities together")
             return
+
+
+def _speechless(plan: object) -> Iterator[Flaw]:
+    """Who is only reached in public hears the plan's own words or nothing: there must be some."""
+    public = {
+        str(loc[1]) for loc, flag in each(plan, "channels", "*", "options", "public") if str(flag) == "true"
+    }
+    contacts = {
+        str(loc[-1])
+        for loc, contact in mappings(plan, "contacts", "*")
+        if (ways := [str(way) for _, way in each(contact, "reach", "*", "channel")]) and set(ways) <= public
+    }
+    known = {str(loc[-1]) for loc, _ in mappings(plan, "templates", "*")}
+    for key, kind in (("steps", "escalation"), ("inform", "inform"), ("updates", "update")):
+        for loc, told in mappings(plan, "severities", "*", key, "*"):
+            names = {str(name) for _, name in each(told, "notify", "*")} & contacts
+            if names and "template" not in told and kind not in known:
+                yield Flaw((*loc, "notify"), f"{min(names)} is reached in public alone and needs a template")
 
 
 def _deaf_alarm(plan: object) -> Iterator[Flaw]:

@@ -15,6 +15,7 @@ _SECRET_WRITTEN = re.compile(
     r"hooks\.slack(-gov)?\.com|webhook\.office(365)?\.com|outlook\.office(365)?\.com/webhook"
     r"|[?&](sig|code|key|token|secret|password|api[_-]?key|access[_-]?token)="
     r"|^(xox[a-z]|xapp|gh[pousr]|github_pat|glpat|sk_live|rk_live)[-_]"
+    r"|/private-[0-9a-f]{8,}|/[0-9a-f]{32}@[^/]+/[0-9a-f]{32,}/"
     r"|\bAKIA[0-9A-Z]{16}\b|(Account|SharedAccess)Key=|-----BEGIN|://[^/\s:@]*:[^/\s@]+@",
     re.IGNORECASE,
 )

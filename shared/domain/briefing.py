@@ -66,7 +66,7 @@ class Briefing:
     plan_title: str
     """Title of the plan."""
     title: str
-    """What the incident is about, in the alert's words or those of whoever declared it."""
+    """What it is about, in the alert's words or those of whoever declared it; outside, its service."""
     severity: str
     """Name of its severity."""
     severity_title: str
@@ -93,6 +93,8 @@ class Briefing:
     """How long it has lasted, until now or until it was resolved: `1 h 20 min`."""
     summary: str
     """The alert's own text."""
+    about: str
+    """The words that the message is about: of a status update or an action item."""
     impact: str
     """What it means for users, in the latest words of a responder."""
     actions_taken: tuple[str, ...]
@@ -167,9 +169,11 @@ def briefing(
     ``phase`` is the latest status update's; where there was none it follows from the status.
     """
     resolved = incident.resolved_at if incident.over else None
+    outside = message.audience == "external"
+    title = _service_title(rules, incident.service) if outside else incident.title or incident.name
     return Briefing(
         **_told(plan, message),
-        title=incident.title or incident.name,
+        title=title,
         severity=incident.severity,
         severity_title=_severity_title(rules, incident.severity),
         service=incident.service,
@@ -180,7 +184,8 @@ def briefing(
         acknowledged_at=incident.acknowledged_at,
         resolved_at=resolved,
         age=span_in_words((resolved or now) - incident.opened_at),
-        summary=incident.summary,
+        summary="" if outside else incident.summary,
+        about=_latest(said, "about"),
         impact=_latest(said, "impact"),
         actions_taken=tuple(said.get("action-taken", ())),
         current_status=_latest(said, "status") or incident.status,
@@ -189,13 +194,13 @@ def briefing(
         cause=_latest(said, "cause"),
         mitigation=_latest(said, "mitigation"),
         resolution=_latest(said, "resolution"),
-        code=code,
+        code="" if outside else code,
         roles=Names({role: _contact_title(plan, contact) for role, contact in incident.roles.items()}),
         next_update=min((each.due for each in incident.updates), default=None),
         respond_due=incident.respond.due,
         resolve_due=incident.resolve.due,
         channel_name=_channel_name(incident.opened_at, rules.timezone),
-        ticket_title=f"[{incident.severity}] {incident.title or incident.name}",
+        ticket_title=f"[{incident.severity}] {title}",
         incidents=(),
         more=0,
         timezone=rules.timezone,
@@ -223,6 +228,7 @@ def digest_briefing(plan: Plan, message: Message, incidents: Iterable[Incident],
         resolved_at=None,
         age=span_in_words(now - message.opened_at),
         summary=message.summary,
+        about="",
         impact="",
         actions_taken=(),
         current_status=message.status,

@@ -8,8 +8,9 @@ from typing import Literal
 
 from shared.domain.change import TOCSIN, Draft, Telling
 from shared.domain.deadlines import span_after
-from shared.domain.errors import Refused
-from shared.domain.incident import UpdateDue
+from shared.domain.errors import Fault, InvalidInput, Refused
+from shared.domain.hours import in_local_words
+from shared.domain.incident import OUTSIDE, UpdateDue
 from shared.domain.matrix import Audience, Updates
 from shared.domain.timeline import Text, stamp
 
@@ -34,7 +35,9 @@ def start_updates(draft: Draft, now: datetime) -> None:
             continue
         fresh = UpdateDue(each.audience, span_after(now, window, draft.rules))
         before = owed.get(each.audience)
-        owed[each.audience] = before if before is not None and before.due <= fresh.due else fresh
+        sooner = before if before is not None and before.due <= fresh.due else fresh
+        too_late = sooner.due - each.remind_before <= now
+        owed[each.audience] = replace(sooner, reminded=sooner.reminded or too_late)
     stated = {each.audience for each in draft.severity.updates}
     draft.set(updates=tuple(each for audience, each in owed.items() if audience in stated))
 
@@ -45,8 +48,8 @@ def remind(draft: Draft, due: datetime) -> None:
     data = {"audience": owed.audience, "due": stamp(owed.due), "late_seconds": draft.late(due)}
     event = draft.event("update-reminded", TOCSIN, data, due)
     _put(draft, replace(owed, reminded=True))
-    local = stamp(owed.due)[11:16]
-    draft.tell(rule.remind, "reminder", f"the {owed.audience} status update is due at {local} UTC", event)
+    when = in_local_words(owed.due, draft.rules.timezone)
+    draft.tell(rule.remind, "reminder", f"the {owed.audience} status update is due at {when}", event)
 
 
 def lapse_update(draft: Draft, due: datetime) -> None:
@@ -73,6 +76,9 @@ def post_update(draft: Draft, actor: str, command: PostUpdate) -> None:
     if incident.over:
         raise Refused("the incident is resolved; reopen it first")
     rules = [each for each in draft.severity.updates if command.audience in (None, each.audience)]
+    if command.audience == "external" and not rules:
+        why = "nobody outside is owed updates about this incident: its severity and service have none"
+        raise InvalidInput("status", [Fault("audience", why)])
     audiences = [command.audience] if command.audience else [each.audience for each in rules] or ["internal"]
     following = {
         each.audience: span_after(draft.now, each.every, draft.rules) if each.every is not None else None
@@ -91,7 +97,7 @@ def post_update(draft: Draft, actor: str, command: PostUpdate) -> None:
     draft.say("status", event.seq)
     if "external" in audiences:
         draft.set(progress_outside=command.progress)
-        draft.say("status-outside", event.seq)
+        draft.say(f"status{OUTSIDE}", event.seq)
     reason = f"status update: {command.progress}"
     for each in rules:
         telling = Telling("update", reason, event, each.template, each.audience, event.seq)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from shared.domain.alert import Alert
 from shared.domain.deadlines import deadline, ruling
-from shared.domain.delivery import PAGES, Delivery, Kind, Message, idempotency_key
+from shared.domain.delivery import MOOT, PAGES, Delivery, Kind, Message, idempotency_key
 from shared.domain.incident import ACTIONS_KEPT, AlertState, Head, Incident
 from shared.domain.matrix import Audience, Severity
 from shared.domain.oncall import OnCall, on_call
@@ -19,6 +19,7 @@ from shared.domain.timeline import Event, Text, seal, stamp
 from shared.domain.week import week_of
 
 TOCSIN = "tocsin"
+Lane = Literal["call", "word"]
 MOST_ROWS = 100
 """Rows that one change may write: what one transaction of the store takes."""
 RESERVE = 44
@@ -80,8 +81,13 @@ class Telling:
             return 3
         return 2 if self.kind == "alarm" else 0 if self.kind in ("reminder", "role") else 1
 
+    @property
+    def lane(self) -> Lane:
+        """A contact hears at most one call and one word of a change."""
+        return "call" if self.rank > 1 else "word"
+
     def over(self, before: Telling | None) -> Telling:
-        """What is owed where ``before`` was: the weightier; of two pages the later; else both in one."""
+        """What is owed where ``before`` was in its lane: the weightier; of two pages the later; else both."""
         if before is None or self.rank > before.rank:
             return self
         if self.rank == 3 == before.rank or self.kind == before.kind == "action-item":
@@ -90,6 +96,10 @@ class Telling:
         if not joins or self.reason in before.reason.split("; "):
             return before
         return replace(before, reason=f"{before.reason}; {self.reason}")
+
+    def says_nothing_beside(self, call: Telling) -> bool:
+        """Whether it need not be said to somebody who is called in the same change."""
+        return self.kind == "inform" or (call.kind == "resolved" and self.kind in MOOT)
 
 
 @dataclass
@@ -111,7 +121,7 @@ class Draft:
         self.alerts: dict[str, AlertSeen] = {}
         self.owed: list[Delivery] = []
         self.settled: list[Delivery] = []
-        self.telling: dict[str, Telling] = {}
+        self.telling: dict[tuple[Lane, str], Telling] = {}
         self.waiting: list[datetime] = []
         self.head: Head | None = None
         self.complete = True
@@ -129,7 +139,7 @@ class Draft:
     def room(self) -> int:
         """Rows that the change may still write, beside the incident and the head."""
         known = self.directory.contacts
-        vanished = any(contact not in known for contact in self.telling)
+        vanished = any(contact not in known for _, contact in self.telling)
         alarm = len(self.rules.alarm) if vanished else 0
         written = len(self.events) + len(self.texts) + len(self.alerts) + len(self.owed)
         return MOST_ROWS - 2 - written - 2 * len(self.settled) - len(self.telling) - alarm
@@ -212,10 +222,11 @@ class Draft:
 
     def say(self, kind: str, seq: int) -> None:
         """Remember where the latest words of a kind stand, for messages that repeat them."""
-        kept = [each for each in self.incident.said if kind == "action-taken" or each[0] != kind]
-        actions = [each for each in kept if each[0] == "action-taken"]
-        if kind == "action-taken" and len(actions) == ACTIONS_KEPT:
-            kept.remove(actions[0])
+        several = kind.startswith("action-taken")
+        kept = [each for each in self.incident.said if several or each[0] != kind]
+        same = [each for each in kept if each[0] == kind]
+        if len(same) == ACTIONS_KEPT:
+            kept.remove(same[0])
         self.set(said=(*kept, (kind, seq)))
 
     def owe(self, contact: str, nth: int, telling: Telling) -> bool:
@@ -268,20 +279,27 @@ class Draft:
 
     def _tell_everybody(self) -> None:
         known = self.directory.contacts
-        for contact in [contact for contact in self.telling if contact not in known]:
-            self._miss(contact, alarm=True)
-        for contact in [contact for contact in self.telling if contact not in known]:
-            self._miss(contact, alarm=False)
-        for contact, telling in self.telling.items():
+        for (_, contact), call in [each for each in self.telling.items() if each[0][0] == "call"]:
+            word = self.telling.get(("word", contact))
+            if word is not None and word.says_nothing_beside(call):
+                del self.telling["word", contact]
+        for owed in [owed for owed in self.telling if owed[1] not in known]:
+            self._miss(owed, alarm=True)
+        for owed in [owed for owed in self.telling if owed[1] not in known]:
+            self._miss(owed, alarm=False)
+        for (_, contact), telling in self.telling.items():
             inside = telling.audience == "internal" and telling.kind in HEAR_THE_END
             if self.owe(contact, 0, telling) and inside:
                 self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
 
     def _owe_later(self, contact: str, telling: Telling) -> None:
-        self.telling[contact] = telling.over(self.telling.get(contact))
+        call = self.telling.get(("call", contact))
+        joined = call is not None and (call.kind, telling.kind) in JOINED_TO_THE_END
+        lane: Lane = "call" if joined else telling.lane
+        self.telling[lane, contact] = telling.over(self.telling.get((lane, contact)))
 
-    def _miss(self, contact: str, *, alarm: bool) -> None:
-        telling = self.telling.pop(contact)
+    def _miss(self, owed: tuple[Lane, str], *, alarm: bool) -> None:
+        telling, contact = self.telling.pop(owed), owed[1]
         event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": telling.cause.seq})
         if alarm and telling.kind != "alarm":
             self.alarm(f"the plan has no contact {contact} any more", event)

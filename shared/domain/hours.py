@@ -143,3 +143,8 @@ def _opening(day: date, hours: BusinessHours, timezone: str) -> tuple[datetime, 
         max(at_local(day, hours.opens, timezone), begins),
         min(at_local(day, hours.closes, timezone), ends),
     )
+
+
+def in_local_words(instant: datetime, timezone: str) -> str:
+    """``2026-11-21 14:05 AST``: an instant as people of a time zone read it."""
+    return f"{instant.astimezone(zone_of(timezone)):%Y-%m-%d %H:%M %Z}"

@@ -17,6 +17,8 @@ Status = Literal["pending", "open", "acknowledged", "resolved", "dropped"]
 """A pending incident is not declared yet, a dropped one cleared before it was: hidden and uncounted, both."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ACTIONS_KEPT = 5
+OUTSIDE = "-outside"
+"""After a kind of what was said: the same for outside."""
 MOST_WAITS = 50
 MOST_ALERTS = 4000
 """Fingerprints that one incident tells apart; what comes beyond is suppressed, and counted."""
@@ -192,6 +194,8 @@ class Incident:
     """Firings heard, repeats included."""
     told: tuple[str, ...] = ()
     """Contacts that were paged, in the order in which they first were."""
+    heard: tuple[str, ...] = ()
+    """Who was informed since the opening, at which severity and in which template: told once of each."""
     outsiders: tuple[tuple[str, str | None], ...] = ()
     """Names outside that were informed, each with the template that speaks to it."""
     week_due: datetime | None = None

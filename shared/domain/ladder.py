@@ -9,7 +9,7 @@ from shared.domain.change import MOST_OUTSIDE, TOCSIN, Draft, Telling
 from shared.domain.deadlines import next_inform
 from shared.domain.hours import nominal
 from shared.domain.incident import Incident, Ladder
-from shared.domain.matrix import Severity
+from shared.domain.matrix import Inform, Severity
 from shared.domain.timeline import stamp
 
 
@@ -113,13 +113,19 @@ def inform(draft: Draft, due: datetime) -> None:
         "on_call": draft.on_call(each.notify),
     }
     event = draft.event("informed", TOCSIN, data, due)
-    draft.set(informed=(*draft.incident.informed, nth))
+    heard = (*draft.incident.heard, *(told_key(severity, name, each) for name in each.notify))
+    draft.set(informed=(*draft.incident.informed, nth), heard=tuple(dict.fromkeys(heard)))
     reason = "for your information, by the plan"
     draft.tell_of(each.notify, Telling("inform", reason, event, each.template, each.audience))
     if each.audience == "external":
         known = dict(draft.incident.outsiders)
         known |= dict.fromkeys(each.notify, each.template)
         draft.set(outsiders=tuple(known.items())[:MOST_OUTSIDE])
+
+
+def told_key(severity: Severity, name: str, inform: Inform) -> str:
+    """What stands in `Incident.heard` for one who was informed."""
+    return f"{severity.name}|{name}|{inform.template}"
 
 
 def ladder_of(draft: Draft) -> Ladder:

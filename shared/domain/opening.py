@@ -12,6 +12,7 @@ from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
 from shared.domain.incident import Held, Incident
 from shared.domain.ladder import start_ladder
+from shared.domain.matrix import Severity
 from shared.domain.plan import Directory, Rules
 from shared.domain.roles import assign_roles
 from shared.domain.sla import Clock
@@ -80,6 +81,13 @@ def clear(draft: Draft, actor: str, occurred_at: datetime) -> None:
     draft.tell(told, "cleared", "every alert has ended; verify it, and resolve the incident", event)
 
 
+def _resolve_clock(draft: Draft, severity: Severity, now: datetime) -> Clock:
+    """In business time a resolution may come out due before the response; it never is."""
+    respond = _clock(draft, severity.respond_within, now).due
+    resolve = _clock(draft, severity.resolve_within, now).due
+    return Clock(max(resolve, respond) if resolve and respond else resolve)
+
+
 def start(draft: Draft, now: datetime) -> None:
     """Start both clocks, the ladder, the roles and the updates afresh, by the incident's severity."""
     severity = draft.severity
@@ -87,10 +95,11 @@ def start(draft: Draft, now: datetime) -> None:
         status="open",
         began=now,
         outsiders=(),
+        heard=(),
         said=(),
         progress_outside=None,
         respond=_clock(draft, severity.respond_within, now),
-        resolve=_clock(draft, severity.resolve_within, now),
+        resolve=_resolve_clock(draft, severity, now),
         ladder=start_ladder(draft.incident, severity, now),
         since=now,
         informed=(),

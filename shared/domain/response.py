@@ -14,8 +14,9 @@ from shared.domain.checklist import Tick, check_closing, tick
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, NotFound, Refused
 from shared.domain.escalation import fire_lapsed
-from shared.domain.incident import Head, Incident, Ladder
+from shared.domain.incident import OUTSIDE, Head, Incident, Ladder
 from shared.domain.ladder import paused
+from shared.domain.matrix import Audience
 from shared.domain.opening import closing_rows
 from shared.domain.plan import Directory, Rules
 from shared.domain.review import ChangeItem, WriteReview, change_item, write
@@ -38,6 +39,8 @@ class Note:
 
     kind: NoteKind
     text: Text
+    audience: Audience = "internal"
+    """``external``: messages for outside may repeat it as well."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Resolve:
 
     resolution: Text | None = None
     code: str | None = None
+    audience: Audience = "internal"
+    """``external``: messages for outside may repeat the resolution as well."""
 
 
 @dataclass(frozen=True)
@@ -113,22 +118,36 @@ def _apply(draft: Draft, command: Command, actor: str) -> None:
     match command:
         case Acknowledge():
             _acknowledge(draft, actor)
-        case Note(kind, text):
-            event = draft.event("noted", actor, {"kind": kind}, text=text)
-            if kind != "note":
-                draft.say(kind, event.seq)
+        case Note():
+            _note(draft, command, actor)
         case Escalate(to, reason):
             _escalate(draft, actor, to, reason)
-        case Resolve(resolution, code):
-            _refuse_if_resolved(draft.incident)
-            check_closing(draft.incident, draft.rules, resolution, code)
-            opening.resolve(draft, "person", actor, draft.now, code, resolution, draft.now)
+        case Resolve():
+            _resolve(draft, command, actor)
         case Reopen(reason):
             _reopen(draft, actor, reason)
         case SetSeverity():
             _set_severity(draft, actor, command)
         case _:
             _see_through(draft, command, actor)
+
+
+def _resolve(draft: Draft, command: Resolve, actor: str) -> None:
+    _refuse_if_resolved(draft.incident)
+    check_closing(draft.incident, draft.rules, command.resolution, command.code)
+    seq = draft.incident.length + 1
+    opening.resolve(draft, "person", actor, draft.now, command.code, command.resolution, draft.now)
+    if command.resolution is not None and command.audience == "external":
+        draft.say(f"resolution{OUTSIDE}", seq)
+
+
+def _note(draft: Draft, note: Note, actor: str) -> None:
+    event = draft.event("noted", actor, {"kind": note.kind, "audience": note.audience}, text=note.text)
+    if note.kind == "note":
+        return
+    draft.say(note.kind, event.seq)
+    if note.audience == "external":
+        draft.say(f"{note.kind}{OUTSIDE}", event.seq)
 
 
 def _see_through(draft: Draft, command: Command, actor: str) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shared.domain.change import TOCSIN, Draft
+from shared.domain.change import TOCSIN, Draft, Telling
 from shared.domain.checklist import blank, named, unmet_afterwards
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
+from shared.domain.hours import in_local_words
 from shared.domain.incident import ActionItem, Review
 from shared.domain.plan import ReviewRule
 from shared.domain.timeline import Event, Text, stamp
@@ -51,7 +52,7 @@ def require(draft: Draft) -> None:
     if rule is None or draft.incident.severity not in rule.severities or draft.incident.review is not None:
         return
     review, event = _begin(draft, rule, TOCSIN)
-    draft.tell(rule.notify, "review", f"a review is due by {_day(review.due)}", event)
+    draft.tell(rule.notify, "review", f"a review is due by {_by(draft, review)}", event)
 
 
 def withdraw(draft: Draft) -> None:
@@ -93,14 +94,24 @@ def lapse_review(draft: Draft, due: datetime) -> None:
         event = draft.event("review-reminded", TOCSIN, data, due)
         reminded = max(review.reminded + 1, _passed(rule, review.due, draft.recorded_at))
         draft.set(review=replace(review, reminded=reminded))
-        draft.tell(rule.notify, "review", f"a review is due by {_day(review.due)}", event)
+        draft.tell(
+            rule.notify,
+            "review",
+            f"a review is due by {_by(draft, review)}",
+            event,
+        )
         return
     nth = _nth(review.due, rule.overdue_every, review.overdue, draft.recorded_at)
     data = {"due": stamp(review.due), "late_seconds": draft.late(review.due), "nth": nth}
     event = draft.event("review-overdue", TOCSIN, data, review.due + (nth - 1) * rule.overdue_every)
     draft.set(review=replace(review, overdue=nth))
     told = (*rule.notify, *rule.overdue_notify)
-    draft.tell(told, "review", f"the review was due by {_day(review.due)} and is overdue", event)
+    draft.tell(
+        told,
+        "review",
+        f"the review was due by {_by(draft, review)} and is overdue",
+        event,
+    )
 
 
 def change_item(draft: Draft, actor: str, command: ChangeItem) -> None:
@@ -112,6 +123,8 @@ def change_item(draft: Draft, actor: str, command: ChangeItem) -> None:
         raise Refused(f"the incident is {draft.incident.status}; only a declared one has action items")
     items = {item.id: item for item in draft.incident.items}
     faults = [*_faults_of_item(command, items), *_faults_of_owner(draft, command.owner)]
+    if command.due is not None and command.due <= draft.now and command.status not in ("done", "dropped"):
+        faults.append(Fault("due", "has passed already"))
     if faults:
         raise InvalidInput("action-item", faults)
     if command.item is None and len(items) >= MOST_ITEMS:
@@ -133,7 +146,9 @@ def change_item(draft: Draft, actor: str, command: ChangeItem) -> None:
         after = replace(after, said=event.seq)
     draft.set(items=tuple((items | {after.id: after}).values()))
     if after.live and (before is None or before.owner != after.owner):
-        draft.tell((after.owner,), "action-item", f"action item {after.id} is yours, {_until(after)}", event)
+        due = in_local_words(after.due, draft.rules.timezone)
+        reason = f"action item {after.id} is yours, due by {due}"
+        draft.tell_of((after.owner,), Telling("action-item", reason, event, words_of=after.said))
 
 
 def chase_items(draft: Draft, due: datetime) -> None:
@@ -151,8 +166,9 @@ def chase_items(draft: Draft, due: datetime) -> None:
     event = draft.event("action-item-overdue", TOCSIN, data, item.due + (nth - 1) * rule.every)
     chased = replace(item, overdue=nth)
     draft.set(items=tuple(chased if each.id == item.id else each for each in draft.incident.items))
-    draft.tell((item.owner,), "action-item", _overdue(draft, item.owner), event)
-    draft.tell(rule.notify, "action-item", _overdue(draft, None), event)
+    for names, owner in (((item.owner,), item.owner), (rule.notify, None)):
+        telling = Telling("action-item", _overdue(draft, owner), event, words_of=item.said)
+        draft.tell_of(names, telling)
 
 
 def _begin(draft: Draft, rule: ReviewRule, actor: str) -> tuple[Review, Event]:
@@ -161,6 +177,10 @@ def _begin(draft: Draft, rule: ReviewRule, actor: str) -> tuple[Review, Event]:
     event = draft.event("review-required", actor, {"due": stamp(due)})
     draft.set(review=review)
     return review, event
+
+
+def _by(draft: Draft, review: Review) -> str:
+    return in_local_words(review.due, draft.rules.timezone)
 
 
 def _refuse_early(draft: Draft) -> None:
@@ -258,11 +278,3 @@ def _overdue(draft: Draft, owner: str | None) -> str:
         if len(late) == 1
         else f"action items {', '.join(late)} are overdue"
     )
-
-
-def _until(item: ActionItem) -> str:
-    return f"due by {_day(item.due)}"
-
-
-def _day(instant: datetime) -> str:
-    return f"{stamp(instant)[:10]} {stamp(instant)[11:16]} UTC"

@@ -24,7 +24,7 @@ def assign_roles(draft: Draft) -> None:
     if not roles:
         return
     before = dict(draft.incident.roles)
-    found = {role.name: _candidate(draft, role) for role in roles}
+    found = {role.name: _candidate(draft, role) or before.get(role.name) for role in roles}
     kept = {name: contact for name, contact in found.items() if contact is not None}
     if kept == before and len(kept) == len(found):
         return

@@ -9,8 +9,8 @@ from shared.domain.cadence import start_updates
 from shared.domain.change import Draft
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
-from shared.domain.hours import Span
-from shared.domain.ladder import paused, start_ladder
+from shared.domain.hours import Span, nominal
+from shared.domain.ladder import paused, start_ladder, told_key
 from shared.domain.opening import severity_dues
 from shared.domain.sla import Clock
 from shared.domain.timeline import Text
@@ -66,13 +66,15 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
         return False
     began = incident.began or incident.opened_at
     draft.set(severity=command.severity)
-    _respond_afresh(draft)
+    _respond_afresh(draft, quieter=names.index(command.severity) > names.index(incident.severity))
     draft.set(
         respond=_moved(incident.respond, _clock(draft, draft.severity.respond_within, began), draft.now),
         resolve=_moved(incident.resolve, _clock(draft, draft.severity.resolve_within, began), draft.now),
     )
     if names.index(command.severity) < names.index(incident.severity):
         _page_beside_an_acknowledgement(draft)
+    elif incident.status == "open":
+        _skip_what_is_due_at_once(draft)
     elif incident.status == "acknowledged" and draft.incident.ladder:
         draft.set(ladder=paused(draft.incident.ladder, draft.severity))
     data = {"from": incident.severity, "to": command.severity}
@@ -80,10 +82,27 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
     return True
 
 
-def _respond_afresh(draft: Draft) -> None:
+def _respond_afresh(draft: Draft, *, quieter: bool = False) -> None:
+    """The severity's own response begins now; who was informed is told again only of a louder severity."""
     incident = draft.incident
-    draft.set(ladder=start_ladder(incident, draft.severity, draft.now), since=draft.now, informed=())
+    heard = {told.split("|", 1)[1] if quieter else told for told in incident.heard}
+    informed = []
+    for nth, each in enumerate(draft.severity.inform):
+        keys = (told_key(draft.severity, name, each) for name in each.notify)
+        if all((key.split("|", 1)[1] if quieter else key) in heard for key in keys):
+            informed.append(nth)
+    draft.set(
+        ladder=start_ladder(incident, draft.severity, draft.now), since=draft.now, informed=tuple(informed)
+    )
     start_updates(draft, draft.now)
+
+
+def _skip_what_is_due_at_once(draft: Draft) -> None:
+    """Who was called for the louder severity is not called again for less: the steps to come are enough."""
+    ladder, steps = draft.incident.ladder, draft.severity.steps
+    at_once = next((nth for nth, step in enumerate(steps) if nominal(step.after)), len(steps))
+    if ladder is not None and at_once:
+        draft.set(ladder=replace(ladder, step=at_once))
 
 
 def _page_beside_an_acknowledgement(draft: Draft) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import groupby
 
 from shared.domain.briefing import BadTemplate, briefing, template_for
-from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery, Message
+from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery, Message, Words
 from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable, StoreUnavailable
-from shared.domain.incident import Incident
+from shared.domain.incident import OUTSIDE, Incident
 from shared.domain.plan import Plan, Rules
 from shared.domain.runbook import runbook_for_incident
 from shared.ports import Accepted, Channel, IncidentStore, Owed, Secrets, Wording
@@ -23,6 +23,13 @@ log = logging.getLogger(__name__)
 AT_ONCE = 8
 HEAD_START = 1.0
 """Seconds by which what was owed earlier may go first."""
+SPEAKS_OF = {
+    "update": "status",
+    "manual": "assistance-needed",
+    "resolved": "resolution",
+    "action-item": "about",
+}
+"""Kind of notification -> whose words belong into it."""
 Clock = Callable[[], datetime]
 
 
@@ -40,32 +47,30 @@ class Outcomes:
 class _Said:
     """What people said of an incident that messages repeat; read once a round, and only if it is needed."""
 
-    def __init__(self, store: IncidentStore, incident: Incident, plan: Plan) -> None:
-        self._needed = bool(plan.templates) and incident.length > 0
+    def __init__(self, store: IncidentStore, incident: Incident) -> None:
         self._store, self._incident = store, incident
         self._lock = threading.Lock()
         self._texts: Mapping[int, str] | None = None
 
     def words(self, message: Message) -> Mapping[str, Sequence[str]]:
-        """Kind -> words, oldest first; of an erased text nothing.
+        """Kind -> words, oldest first; of an erased text nothing; for outside, what was said for outside.
 
-        The status is the update that the message is about, else the latest; outside, the latest for outside.
+        The status is the update that the message is about, where it is about one.
         """
         texts, found = self._read(), dict[str, list[str]]()
+        outside = message.audience == "external"
         for kind, seq in self._incident.said:
-            if seq in texts:
-                found.setdefault(kind, []).append(texts[seq])
-        outside = found.pop("status-outside", [])
-        if message.words_of is not None:
-            found["status"] = [texts[message.words_of]] if message.words_of in texts else []
-        elif message.audience == "external":
-            found["status"] = outside
-        return found
+            if seq in texts and kind.endswith(OUTSIDE) is outside:
+                found.setdefault(kind.removesuffix(OUTSIDE), []).append(texts[seq])
+        about = [texts[seq] for seq in (message.words_of,) if seq is not None and seq in texts]
+        if message.kind == "update":
+            found["status"] = about
+        return found | {"about": about}
 
     def _read(self) -> Mapping[int, str]:
         with self._lock:
             if self._texts is None:
-                self._texts = self._store.texts(self._incident.id) if self._needed else {}
+                self._texts = self._store.texts(self._incident.id)
             return self._texts
 
 
@@ -99,7 +104,7 @@ class Deliver:
         now = clock()
         due = [item for item in owed if _is_due(item.delivery, now)]
         rest = [item for item in owed if not _is_due(item.delivery, now)]
-        setting = _Setting(incident, plan, rules, _Said(self.store, incident, plan))
+        setting = _Setting(incident, plan, rules, _Said(self.store, incident))
         known = [item for item in self._try_all(due, setting, clock) if item is not None]
         if len(known) < len(due):
             return Outcomes(None, len(known))
@@ -172,13 +177,17 @@ class Deliver:
             runbook_url=f"{base}/api/v1/plans/{plan.name}/runbooks/{runbook}" if base and runbook else None,
         )
         name = template_for(plan, addressed)
-        if name is None:
+        if name is None and message.kind not in SPEAKS_OF:
             return addressed
         try:
             said = setting.said.words(message)
         except StoreUnavailable as out:
             log.warning("%s: its texts cannot be read (%s); the standard words go out", message.incident, out)
             return addressed
+        plain = replace(addressed, words=_standard_words(addressed, said))
+        if name is None:
+            return plain
+        outside = message.audience == "external"
         told = briefing(
             incident,
             setting.rules,
@@ -186,14 +195,22 @@ class Deliver:
             addressed,
             said,
             now,
-            phase=(incident.progress_outside if message.audience == "external" else incident.progress) or "",
+            phase=(incident.progress_outside if outside else incident.progress) or "",
             code=incident.code or "",
         )
         try:
             return replace(addressed, words=self.wording.words(plan, name, told))
         except BadTemplate as bad:
             log.warning("%s: template %s cannot be filled in (%s)", message.incident, name, bad)
-            return addressed
+            return plain
+
+
+def _standard_words(message: Message, said: Mapping[str, Sequence[str]]) -> Words | None:
+    """Why it was sent, and the words of whoever caused it, where the plan has none of its own."""
+    spoken = said.get(SPEAKS_OF.get(message.kind, ""), ())
+    if not spoken:
+        return None
+    return Words("\n\n".join(text for text in (message.reason, spoken[-1], message.summary) if text))
 
 
 def _cause(item: Owed) -> int:

@@ -149,7 +149,7 @@ def _applied_key(actor: str, command: response.Command, key: str | None) -> str 
 
 
 def _check(declaration: Declaration, plan: Plan) -> None:
-    services = [service.name for service in plan.rules.services] + [plan.rules.default_service]
+    services = list(dict.fromkeys([*(each.name for each in plan.rules.services), plan.rules.default_service]))
     severities = [severity.name for severity in plan.rules.severities]
     faults = []
     if declaration.service not in services:
