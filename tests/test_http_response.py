@@ -125,8 +125,8 @@ def test_the_report_is_made_from_the_timeline_as_json_and_as_markdown(tocsin: To
         ("severity", {"severity": "P9"}, {"severity"}),
         ("checklist", {"item": "healthy", "state": "overridden"}, {"reason"}),
         ("checklist", {"item": "dusted"}, {"item"}),
-        ("resolve", {}, {"code", "resolution"}),
-        ("resolve", {"code": "unheard-of", "resolution": "x"}, {"code"}),
+        ("resolve", {}, {"code", "resolution", ""}),
+        ("resolve", {"code": "unheard-of", "resolution": "x"}, {"code", ""}),
         ("action-item", {"title": "x"}, {"owner", "due", "priority"}),
         ("action-item", {"item": "A7", "status": "done"}, {"item"}),
         ("escalate", {"to": "nobody"}, {"to"}),
@@ -184,3 +184,22 @@ def test_what_is_pending_is_nowhere_to_be_seen(tmp_path: Path) -> None:
 
         assert entry == {"action": "pending", "id": None, "status": None, "severity": None}
         assert tocsin.get("/api/v1/incidents", RITA).json()["incidents"] == []
+
+
+def test_a_key_that_was_used_for_something_else_is_refused_and_nothing_is_lost_in_silence(
+    tocsin: Tocsin,
+) -> None:
+    incident = tocsin.opened("KeyedTwice")
+    one, two = {"text": "one"}, {"text": "two"}
+
+    assert tocsin.command(incident, "note", one, ANA, key="k").status == 200
+    assert tocsin.command(incident, "note", one, ANA, key="k").status == 200
+    problem(tocsin.command(incident, "note", two, ANA, key="k"), 409)
+    assert tocsin.types(incident).count("noted") == 1
+
+    def declared(title: str) -> int:
+        body = {"plan": "acme", "title": title, "service": "api", "severity": "P2"}
+        headers = {"Idempotency-Key": "declared-once"}
+        return tocsin.call("POST", "/api/v1/incidents", body, ANA, headers).status
+
+    assert [declared(title) for title in ("Slow", "Slow", "Fast")] == [201, 201, 409]

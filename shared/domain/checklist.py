@@ -65,9 +65,10 @@ def check_closing(incident: Incident, rules: Rules, resolution: Text | None, cod
     where required items are unmet, and names them all.
     """
     faults = list(_closing_faults(rules, resolution, code)) if rules.closing_codes else []
-    if faults:
-        raise InvalidInput("resolve", faults)
     left = unmet(incident, rules)
+    if faults:
+        also = [Fault("", f"required items are open as well: {named(left)}")] if left else []
+        raise InvalidInput("resolve", [*faults, *also])
     if left:
         raise Refused(f"required items are neither ticked nor overridden: {named(left)}")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from shared.domain import response
@@ -18,6 +19,8 @@ from shared.ports import AdvanceQueue, IncidentStore, People, Plans, RulesArchiv
 from shared.workflows.punctuality import come_back
 
 MOST_TRIES = 12
+_KEY = 24
+"""Digits of a command's key that say whose it is; the rest say what it asked."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class RespondToIncident:
         group = GroupKey(plan.name, "declared", declaration.nonce).digest
         place = self.store.place(group)
         if place.newest is not None:
-            return place.newest.incident
+            return _same(place.newest.incident, declaration)
         incident = Incident(
             place.slot.partition,
             1,
@@ -115,6 +118,7 @@ class RespondToIncident:
         before = stored.incident
         self._refuse_to_reopen_beside_another(before, command)
         rules = self.rules.get(before.rules)
+        _refuse_another_command_under(key, before)
         change = response.respond(before, command, rules, plan.directory, actor, key, now)
         if change is None:
             return before
@@ -141,11 +145,33 @@ class RespondToIncident:
         return plan
 
 
+def _same(incident: Incident, declaration: Declaration) -> Incident:
+    """The incident that this nonce made before, if it said the same."""
+    said = (declaration.title.body, declaration.service, declaration.description)
+    if said != (incident.title, incident.service, incident.summary):
+        raise Refused("this Idempotency-Key declared another incident before; use a new one")
+    return incident
+
+
 def _applied_key(actor: str, command: response.Command, key: str | None) -> str | None:
     """A caller's key is theirs alone, and for one kind of command."""
     if key is None:
         return None
-    return hashlib.sha256(f"{actor}\n{type(command).__name__}\n{key}".encode()).hexdigest()[:24]
+    whose = hashlib.sha256(f"{actor}\n{type(command).__name__}\n{key}".encode()).hexdigest()
+    what = hashlib.sha256(json.dumps(_unsalted(asdict(command)), default=str).encode()).hexdigest()
+    return f"{whose[:_KEY]}{what[:8]}"
+
+
+def _unsalted(value: object) -> object:
+    """A command without the salt of its texts, which differs each time."""
+    if isinstance(value, dict):
+        return {str(name): _unsalted(inner) for name, inner in sorted(value.items()) if name != "salt"}
+    return value
+
+
+def _refuse_another_command_under(key: str | None, incident: Incident) -> None:
+    if key is not None and any(each[:_KEY] == key[:_KEY] and each != key for each in incident.commands):
+        raise Refused("this Idempotency-Key came with something else before; use a new one")
 
 
 def _check(declaration: Declaration, plan: Plan) -> None:

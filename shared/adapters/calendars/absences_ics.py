@@ -124,10 +124,20 @@ def _check_event(event: _Loose) -> None:
         raise _invalid(where, f"{event.errors[0][0]} cannot be read")
     if "DTSTART" not in event:
         raise _invalid(where, "has no start")
+    if "DTEND" in event and _ends_before_it_starts(event):
+        raise _invalid(where, "ends before it starts")
     if "RECURRENCE-ID" in event:
         # One that stands in for another does not repeat by itself.
         for name in ("RRULE", "RDATE", "EXDATE"):
             event.pop(name, None)
+
+
+def _ends_before_it_starts(event: _Loose) -> bool:
+    start, end = event["DTSTART"].dt, event["DTEND"].dt
+    try:
+        return bool(end < start)
+    except TypeError:  # a date beside a time, or a time without a zone beside one with
+        return bool(str(end)[:10] < str(start)[:10])
 
 
 def _check_zones(calendar: _Loose) -> None:
