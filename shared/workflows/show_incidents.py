@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from shared.domain.briefing import NOTHING_SAID, BadTemplate, Briefing, briefing
-from shared.domain.delivery import Delivery, Message
+from shared.domain.change import message_about
+from shared.domain.delivery import Delivery
 from shared.domain.errors import NotFound
 from shared.domain.incident import Incident
 from shared.domain.plan import Checklist, Plan, Rules
@@ -151,19 +152,7 @@ class ShowIncidents:
 
     def _named(self, incident: Incident, plan: Plan, rules: Rules, now: datetime) -> Briefing:
         """The names that the plan's templates give the incident's channel and ticket."""
-        about = Message(
-            "inform",
-            incident.plan,
-            incident.id,
-            incident.title,
-            incident.severity,
-            incident.service,
-            incident.status,
-            incident.opened_at,
-            "",
-            incident.summary,
-            incident.source_url,
-        )
+        about = message_about(incident, "inform", "")
         told = briefing(incident, rules, plan, about, NOTHING_SAID, now)
         try:
             return self.wording.named(plan, told)
