@@ -12,8 +12,8 @@ from shared.domain.cadence import PostUpdate
 from shared.domain.errors import InvalidInput
 from shared.domain.hours import BusinessHours, BusinessTime
 from shared.domain.matrix import Inform, Step, Updates
-from shared.domain.plan import ReviewRule, Template
-from shared.domain.response import Escalate, Note, Resolve
+from shared.domain.plan import Reach, ReviewRule, Template
+from shared.domain.response import Acknowledge, Escalate, Note, Resolve
 from shared.domain.review import ChangeItem
 from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Text
@@ -162,3 +162,70 @@ def test_in_business_time_nothing_is_to_be_resolved_before_it_is_to_be_answered(
 
     incident = stage.incident(outcome.id)
     assert incident.resolve.due == incident.respond.due == datetime(2026, 11, 23, 16, 59, tzinfo=UTC)
+
+
+def test_nor_is_it_when_the_severity_changes(stage: Stage) -> None:
+    friday = datetime(2026, 11, 20, 16, 59, tzinfo=UTC)
+    slow = replace(
+        a_severity("P1", steps=()), respond_within=BusinessTime(hours(8)), resolve_within=BusinessTime()
+    )
+    slower = replace(slow, name="P2", respond_within=None, resolve_within=None)
+    stage.rules(replace(some_rules(slow, slower), hours=BusinessHours()))
+    [outcome] = stage.hear(an_alert(at=friday, severity="P2"), at=friday)
+    assert outcome.id is not None
+
+    raised = stage.respond(outcome.id, SetSeverity("P1"), friday + minutes(1))
+
+    assert raised.resolve.due == raised.respond.due == datetime(2026, 11, 23, 16, 59, tzinfo=UTC)
+
+
+def test_a_quieter_severity_still_calls_somebody_where_nobody_was_called(stage: Stage) -> None:
+    late = replace(a_severity("P1"), steps=(Step(minutes(10), ("lead",)),))
+    quick = replace(a_severity("P2"), steps=(Step(minutes(0), ("oncall",)),), respond_within=hours(9))
+    stage.rules(some_rules(late, quick, alarm=()))
+    [outcome] = stage.hear(an_alert(severity="P1"))
+    assert outcome.id is not None
+
+    stage.respond(outcome.id, SetSeverity("P2"), NOON + minutes(1))
+    stage.advance(outcome.id, NOON + minutes(1))
+
+    assert stage.told() == ["oncall"]
+
+
+def test_who_has_it_is_not_paged_for_less(stage: Stage) -> None:
+    loud = replace(a_severity("P1"), steps=(Step(minutes(0), ("oncall",)),))
+    less = replace(loud, name="P2", until="resolved", respond_within=hours(9))
+    stage.rules(some_rules(loud, less, alarm=()))
+    [outcome] = stage.hear(an_alert(severity="P1"))
+    assert outcome.id is not None
+    stage.advance(outcome.id)
+    stage.respond(outcome.id, Acknowledge(), NOON + minutes(1))
+
+    stage.respond(outcome.id, SetSeverity("P2"), NOON + minutes(2))
+    stage.advance(outcome.id, NOON + minutes(2))
+
+    assert stage.told() == ["oncall"]
+
+
+def test_outside_never_gets_the_standard_words_on_a_public_channel(stage: Stage) -> None:
+    outside = Updates("external", hours(1), notify=("manager",))
+    severity = replace(a_severity(steps=((minutes(0), ("oncall",)),)), updates=(outside,))
+    stage.rules(some_rules(severity, alarm=()))
+    channels = stage.plans.plan.directory.channels
+    page = replace(channels["log"], name="page", options={"public": "true"})
+    contacts = stage.plans.plan.directory.contacts
+    manager = replace(contacts["manager"], reach=(Reach("page", "manager"),))
+    directory = replace(
+        stage.plans.plan.directory,
+        channels={**channels, "page": page},
+        contacts={**contacts, "manager": manager},
+    )
+    stage.directory(directory)
+    heard: list[tuple[str, str | None]] = []
+    stage.megaphone.heard = lambda to, told: heard.append((to, told.words.body if told.words else None))
+    incident = stage.opened(deliver=True)
+
+    stage.respond(incident, PostUpdate("identified", Text("we know more", "00"), "external"))
+    stage.advance(incident)
+
+    assert heard[-1] == ("manager", None)

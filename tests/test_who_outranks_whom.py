@@ -56,8 +56,8 @@ def patient(*severities: Severity) -> Rules:
 
 @pytest.mark.parametrize(
     ("weightier", "other"),
-    [("alarm", kind) for kind in ("inform", "reminder", "update", "role", "cleared", "review", "digest")]
-    + [("escalation", "alarm"), ("manual", "alarm"), ("inform", "reminder")],
+    [("escalation", "alarm"), ("manual", "alarm")]
+    + [(kind, "inform") for kind in ("reminder", "update", "role", "cleared", "review", "digest")],
 )
 def test_the_weightier_keeps_its_place_whichever_of_the_two_comes_first(weightier: Kind, other: Kind) -> None:
     first, second = Telling(weightier, "nobody answers", CAUSE), Telling(other, "by the way", CAUSE)
@@ -82,8 +82,10 @@ def test_an_alarm_comes_through_whatever_else_the_same_change_has_for_its_contac
     assert len(course.passes(NOON + minutes(10))) == 3
     owed = owed_to(course, "manager")
     assert ("alarm", "nobody is on call for sre") in owed
-    words = [] if "inform" in other else [("reminder", "the internal status update is overdue")]
-    assert owed == [("alarm", "nobody is on call for sre"), *words], "what only informs is not said beside it"
+    word = (
+        "the internal status update is overdue" if "updates" in other else "for your information, by the plan"
+    )
+    assert sorted(reason for _, reason in owed) == sorted(["nobody is on call for sre", word])
 
 
 def test_a_reminder_is_said_beside_a_page_of_the_same_change() -> None:
@@ -311,3 +313,40 @@ def test_a_page_says_what_people_noted_but_does_not_wait_for_words_that_cannot_b
     assert stage.sent == [("oncall", "escalation", "escalation step 1 of 1")]
     assert stage.types(incident).count("delivered") == 1
     assert said[0].words == (Words("It does this: nobody can pay") if legible else None)
+
+
+def said(*tellings: tuple[Kind, str]) -> tuple[Kind, str]:
+    """Kind and reason of the one message that these become, in their order."""
+    first, *rest = [Telling(kind, reason, CAUSE) for kind, reason in tellings]
+    for each in rest:
+        first = each.over(first)
+    return first.kind, first.reason
+
+
+@pytest.mark.parametrize(
+    ("tellings", "one"),
+    [
+        ((("inform", "fyi"), ("update", "it is a disk")), ("update", "it is a disk")),
+        ((("update", "it is a disk"), ("inform", "fyi")), ("update", "it is a disk")),
+        ((("inform", "fyi"), ("reminder", "owed")), ("reminder", "owed")),
+        ((("inform", "fyi"), ("role", "you lead")), ("role", "you lead")),
+        ((("reminder", "owed"), ("review", "due")), ("review", "due; owed")),
+        ((("alarm", "nobody there"), ("resolved", "over")), ("resolved", "over; nobody there")),
+        (
+            (("action-item", "A1 is overdue"), ("action-item", "A1, A2 are overdue")),
+            ("action-item", "A1, A2 are overdue"),
+        ),
+        (
+            (("action-item", "A1 is overdue"), ("action-item", "A2 is yours")),
+            ("action-item", "A1 is overdue; A2 is yours"),
+        ),
+        (
+            (("action-item", "A1 is overdue"), ("review", "is due"), ("action-item", "A1, A2 are overdue")),
+            ("action-item", "A1 is overdue; is due; A1, A2 are overdue"),
+        ),
+    ],
+)
+def test_no_words_are_lost_where_several_become_one(
+    tellings: tuple[tuple[Kind, str], ...], one: tuple[Kind, str]
+) -> None:
+    assert said(*tellings) == one

@@ -65,6 +65,11 @@ def _speechless(plan: object) -> Iterator[Flaw]:
     for key, kind in (("steps", "escalation"), ("inform", "inform"), ("updates", "update")):
         for loc, told in mappings(plan, "severities", "*", key, "*"):
             names = {str(name) for _, name in each(told, "notify", "*")} & contacts
+            inside = told.get("audience") != "external" and loc[3] != "external"
+            if names and inside and "resolved" not in known:
+                yield Flaw(
+                    (*loc, "notify"), f"{min(names)} is reached in public alone: name a template resolved"
+                )
             if names and "template" not in told and kind not in known:
                 yield Flaw((*loc, "notify"), f"{min(names)} is reached in public alone and needs a template")
 

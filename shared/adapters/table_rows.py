@@ -21,7 +21,7 @@ Row = dict[str, Any]
 COMMITS_KEPT = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERTS_IN_A_PROPERTY = 350
-_SET_WHEN_SENT = ("runbook", "runbook_url", "words")
+_SET_WHEN_SENT = ("runbook", "runbook_url", "words", "in_own_words")
 """Of a message: not stored, as they are made anew for each try."""
 
 

@@ -88,18 +88,34 @@ class Telling:
 
     def over(self, before: Telling | None) -> Telling:
         """What is owed where ``before`` was in its lane: the weightier; of two pages the later; else both."""
-        if before is None or self.rank > before.rank:
+        if before is None or self.reason in before.reason.split("; "):
+            return before or self
+        if "inform" in (before.kind, self.kind) and before.kind != self.kind and self.lane == before.lane:
+            return before if self.kind == "inform" else self
+        if self.kind == before.kind == "action-item" and self.chases and before.chases:
             return self
-        if self.rank == 3 == before.rank or self.kind == before.kind == "action-item":
+        if self.rank == 3 == before.rank:
             return self
-        joins = self.rank == before.rank or (before.kind, self.kind) in JOINED_TO_THE_END
-        if not joins or self.reason in before.reason.split("; "):
+        if self.rank == 3 > before.rank and self.kind != "resolved":
+            return self
+        if before.rank == 3 and (before.kind, self.kind) not in JOINED_TO_THE_END:
             return before
-        return replace(before, reason=f"{before.reason}; {self.reason}")
+        first = self if self.rank > before.rank else before
+        second = before if first is self else self
+        return replace(
+            first, reason=f"{first.reason}; {second.reason}", words_of=first.words_of or second.words_of
+        )
+
+    @property
+    def chases(self) -> bool:
+        """Whether it names everything of its kind that is overdue, and so may take an earlier one's place."""
+        return "overdue" in self.reason and "; " not in self.reason
 
     def says_nothing_beside(self, call: Telling) -> bool:
         """Whether it need not be said to somebody who is called in the same change."""
-        return self.kind == "inform" or (call.kind == "resolved" and self.kind in MOOT)
+        if self.kind == "inform":
+            return call.kind != "alarm"
+        return call.kind == "resolved" and self.kind in MOOT
 
 
 @dataclass

@@ -70,14 +70,16 @@ class Message:
     template: str | None = None
     """Which of the plan's templates to use; None: the one named like the kind, where there is one."""
     audience: Literal["internal", "external"] = "internal"
-    """Whose status updates it may repeat."""
+    """Whose words it may repeat: what was said inside, or for outside."""
     words_of: int | None = None
     """Sequence number of the event whose words it is about, where it is about one."""
     runbook: str | None = None
     """Name of the runbook for it; set when it is sent."""
     runbook_url: str | None = None
     words: Words | None = None
-    """The template's words; set when it is sent."""
+    """The plan's words, or those of whoever caused it; set when it is sent."""
+    in_own_words: bool = False
+    """Whether they are the plan's own; set when it is sent."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Delivery:
     nth: int
     """Which of the contact's channels, from 0."""
     channel: str
-    """Name of the channel at the time when it was owed; ``-`` where the contact has none."""
+    """Name of the channel at the time when it was owed."""
     message: Message
     idempotency_key: str
     caused_by: int
@@ -122,7 +124,7 @@ class Delivery:
         return replace(self, state="leased", due_at=now + LEASE, claims=self.claims + 1)
 
     def moot(self, status: str) -> bool:
-        """Whether it asks somebody to act on an incident that is over: that is not sent, but withdrawn."""
+        """Whether it says nothing any more, the incident being over: that is not sent, but withdrawn."""
         return status == "resolved" and self.message.kind in MOOT
 
     def given_up(self, now: datetime) -> Delivery:

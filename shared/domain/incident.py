@@ -140,7 +140,7 @@ class Ladder:
     running: bool = True
     exhausted: bool = False
     at: datetime | None = None
-    """When the next step fires, where that is not its ``after`` from ``base``: the escalation was resumed."""
+    """When the next step fires, where that is not its ``after`` from ``base``: resumed, or raised."""
     fresh: bool = False
     """Raised while somebody had the quieter incident: what is due first fires all the same."""
     passed: int | None = None
@@ -154,7 +154,10 @@ class Head:
     digest: str
     next_n: int = 1
     resolved_early: Mapping[str, datetime] = field(default_factory=dict)
-    """Resolutions that came before their firing: fingerprint -> ``started_at``; the latest 64."""
+    """Resolutions that came before their firing, and occurrences that ended in the incidents before.
+
+    Fingerprint -> ``started_at``; the latest 256.
+    """
 
 
 @dataclass(frozen=True)
@@ -193,9 +196,9 @@ class Incident:
     alert_count: int = 0
     """Firings heard, repeats included."""
     told: tuple[str, ...] = ()
-    """Contacts that were paged, in the order in which they first were."""
+    """Contacts inside that were paged or informed, in the order in which they first were."""
     heard: tuple[str, ...] = ()
-    """Who was informed since the opening, at which severity and in which template: told once of each."""
+    """Who was informed since it began, at which severity and in which template: told once of each."""
     outsiders: tuple[tuple[str, str | None], ...] = ()
     """Names outside that were informed, each with the template that speaks to it."""
     week_due: datetime | None = None
@@ -224,7 +227,7 @@ class Incident:
     roles: Mapping[str, str] = field(default_factory=dict)
     """Role -> contact."""
     informed: tuple[int, ...] = ()
-    """Which of the severity's ``inform`` have fired, by place."""
+    """Which of the severity's ``inform`` have fired or need not any more, by place."""
     updates: tuple[UpdateDue, ...] = ()
     progress: str | None = None
     """What the latest status update says: ``investigating``, ``identified``, ``monitoring``, ``resolved``."""

@@ -86,7 +86,7 @@ class _Intake:
 
     def run(self, signals: Sequence[Signal]) -> Received:
         self.signals = signals
-        if self._something_lapsed() and not self._edit().complete:
+        if self._something_lapsed() and not self._caught_up(self._edit()):
             return self._close()
         for signal in signals:
             if self._full() or self._next_incident_needed(signal) or self._too_full_to_resolve(signal):
@@ -112,6 +112,12 @@ class _Intake:
         if self.draft is None or not self.done:
             return False
         return len(self.draft.alerts) >= MOST_IN_ONE_CHANGE or self.draft.room < RESERVE + 2
+
+    def _caught_up(self, draft: Draft) -> bool:
+        """Whether what had lapsed leaves room for whatever the call sets in motion; else it comes first."""
+        if draft.events and draft.room < closing_rows(draft) + 4:
+            draft.complete = False
+        return draft.complete
 
     def _too_full_to_resolve(self, signal: Signal) -> bool:
         """The last resolution may tell many at once, and so takes a change that is nearly empty."""

@@ -113,7 +113,7 @@ def inform(draft: Draft, due: datetime) -> None:
         "on_call": draft.on_call(each.notify),
     }
     event = draft.event("informed", TOCSIN, data, due)
-    heard = (*draft.incident.heard, *(told_key(severity, name, each) for name in each.notify))
+    heard = (*draft.incident.heard, *(told_key(severity, nth, name, each) for name in each.notify))
     draft.set(informed=(*draft.incident.informed, nth), heard=tuple(dict.fromkeys(heard)))
     reason = "for your information, by the plan"
     draft.tell_of(each.notify, Telling("inform", reason, event, each.template, each.audience))
@@ -123,9 +123,9 @@ def inform(draft: Draft, due: datetime) -> None:
         draft.set(outsiders=tuple(known.items())[:MOST_OUTSIDE])
 
 
-def told_key(severity: Severity, name: str, inform: Inform) -> str:
+def told_key(severity: Severity, nth: int, name: str, inform: Inform) -> str:
     """What stands in `Incident.heard` for one who was informed."""
-    return f"{severity.name}|{name}|{inform.template}"
+    return f"{severity.name}|{nth}|{name}|{inform.template}"
 
 
 def ladder_of(draft: Draft) -> Ladder:

@@ -74,22 +74,16 @@ def drop(draft: Draft, actor: str, occurred_at: datetime) -> None:
 
 
 def clear(draft: Draft, actor: str, occurred_at: datetime) -> None:
-    """No alert fires any more, but resolving is left to people: whoever has it is told."""
+    """No alert fires any more, but people resolve it: the commander is told, or whoever was told first."""
     event = draft.event("alerts-cleared", actor, {}, occurred_at)
-    commander = draft.incident.roles.get("incident-commander")
+    holders = draft.incident.roles
+    commander = next((holders[role.name] for role in draft.rules.roles if role.name in holders), None)
     told = (commander,) if commander else draft.incident.told[:1]
     draft.tell(told, "cleared", "every alert has ended; verify it, and resolve the incident", event)
 
 
-def _resolve_clock(draft: Draft, severity: Severity, now: datetime) -> Clock:
-    """In business time a resolution may come out due before the response; it never is."""
-    respond = _clock(draft, severity.respond_within, now).due
-    resolve = _clock(draft, severity.resolve_within, now).due
-    return Clock(max(resolve, respond) if resolve and respond else resolve)
-
-
 def start(draft: Draft, now: datetime) -> None:
-    """Start both clocks, the ladder, the roles and the updates afresh, by the incident's severity."""
+    """Start both clocks, the ladder and the updates afresh, by the incident's severity."""
     severity = draft.severity
     draft.set(
         status="open",
@@ -123,9 +117,7 @@ def reopen(
     """Begin again: a fresh response is owed, with fresh clocks and today's contacts."""
     review.withdraw(draft)
     start(draft, now)
-    respond, resolve = draft.incident.respond.due, draft.incident.resolve.due
-    data = {"by": by, "respond_due": stamp_or_none(respond), "resolve_due": stamp_or_none(resolve)}
-    draft.event("reopened", actor, data, occurred_at, text)
+    draft.event("reopened", actor, {"by": by} | clock_dues(draft), occurred_at, text)
     assign_roles(draft)
 
 
@@ -166,6 +158,15 @@ def resolve(
     review.require(draft)
 
 
+def clock_dues(draft: Draft) -> dict[str, str | None]:
+    """Both clocks' due instants, as event data carries them."""
+    incident = draft.incident
+    return {
+        "respond_due": stamp_or_none(incident.respond.due),
+        "resolve_due": stamp_or_none(incident.resolve.due),
+    }
+
+
 def closing_rows(draft: Draft) -> int:
     """Rows that resolving the incident now may take at most: its events, and everybody who is told."""
     updates = sum(len(each.notify) for each in draft.severity.updates)
@@ -183,15 +184,17 @@ def _begin(
     draft: Draft, actor: str, rule: str, declaration: str | None, occurred_at: datetime, text: Text | None
 ) -> None:
     start(draft, draft.now)
-    data = _identity(draft.incident) | {
-        "rule": rule,
-        "declaration": declaration,
-        "drill": draft.incident.drill,
-        "respond_due": stamp_or_none(draft.incident.respond.due),
-        "resolve_due": stamp_or_none(draft.incident.resolve.due),
-    }
+    why = {"rule": rule, "declaration": declaration, "drill": draft.incident.drill}
+    data = _identity(draft.incident) | why | clock_dues(draft)
     draft.event("opened", actor, data, occurred_at, text)
     assign_roles(draft)
+
+
+def _resolve_clock(draft: Draft, severity: Severity, now: datetime) -> Clock:
+    """In business time a resolution may come out due before the response; it never is."""
+    respond = _clock(draft, severity.respond_within, now).due
+    resolve = _clock(draft, severity.resolve_within, now).due
+    return Clock(max(resolve, respond) if resolve and respond else resolve)
 
 
 def _clock(draft: Draft, window: Span | None, now: datetime) -> Clock:
@@ -207,13 +210,4 @@ def _identity(incident: Incident) -> dict[str, object]:
         "severity": incident.severity,
         "rules": incident.rules,
         "group": incident.group,
-    }
-
-
-def severity_dues(draft: Draft) -> dict[str, str | None]:
-    """Both clocks' due instants, for the event of a severity that has changed."""
-    respond, resolve = draft.incident.respond.due, draft.incident.resolve.due
-    return {
-        "respond_due": stamp(respond) if respond else None,
-        "resolve_due": stamp(resolve) if resolve else None,
     }

@@ -1,5 +1,5 @@
 """A plan: one organisation's response process. `Rules` are frozen into an incident at its opening;
-`Directory` (contacts and channels) is looked up late, when a step fires."""
+`Directory` (contacts, rotations, absences, channels) is looked up late, when a step fires."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class Rules:
     auto_resolve: bool = True
     """Whether the incident is resolved when its last alert is."""
     alarm: tuple[str, ...] = ()
-    """Contacts for Tocsin's own alarms: exhausted escalation, unreachable or vanished contact."""
+    """Contacts and rotations for Tocsin's own alarms: nobody answered, is on call or can be reached."""
     hours: BusinessHours | None = None
     """None: business time is all the time, and every day is a business day."""
     declare: tuple[Declaration, ...] = ()

@@ -1,5 +1,5 @@
-"""What people do to an incident: acknowledge, note, escalate, resolve, reopen. Each command first acts on
-what had lapsed before it, so that the outcome does not depend on when a timer happened to run."""
+"""What people do to an incident, here or in the module of the command's noun. Each command first acts on what
+had lapsed before it, so that the outcome does not depend on when a timer happened to run."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def respond(
     """Apply a person's command; None where ``key`` says that it was applied before.
 
     A change that is not complete has only caught up with what had lapsed: the command is asked again on top.
-    Raises Refused where the state forbids it, InvalidInput where it names a contact that is not there.
+    Raises Refused where the state forbids it, InvalidInput with what the command names or lacks wrongly,
+    NotFound where the incident never was declared.
     """
     if key is not None and key in incident.commands:
         return None

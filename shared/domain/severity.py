@@ -10,8 +10,10 @@ from shared.domain.change import Draft
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
 from shared.domain.hours import Span, nominal
+from shared.domain.incident import Incident
 from shared.domain.ladder import paused, start_ladder, told_key
-from shared.domain.opening import severity_dues
+from shared.domain.opening import clock_dues
+from shared.domain.plan import Rules
 from shared.domain.sla import Clock
 from shared.domain.timeline import Text
 
@@ -44,8 +46,9 @@ def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
         respond=_sooner(incident.respond, _clock(draft, draft.severity.respond_within, draft.now)),
         resolve=_sooner(incident.resolve, _clock(draft, draft.severity.resolve_within, draft.now)),
     )
+    _never_before(draft)
     data = {"from": incident.severity, "to": severity, "rule": rule}
-    draft.event("severity-raised", actor, data | severity_dues(draft))
+    draft.event("severity-raised", actor, data | clock_dues(draft))
     return True
 
 
@@ -53,7 +56,8 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
     """A person sets it; False where it is that already. Raises InvalidInput or Refused.
 
     Windows count from the opening (or reopening); a clock that has stopped or breached stays as it is.
-    Louder: as for a louder alert. Quieter: the quieter ladder starts anew, unless somebody has the incident.
+    Louder: as for a louder alert. Quieter: of the quieter ladder only the steps to come are left, and where
+    somebody has the incident only those for the unresolved.
     """
     incident, rules = draft.incident, draft.rules
     if incident.over:
@@ -71,30 +75,39 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
         respond=_moved(incident.respond, _clock(draft, draft.severity.respond_within, began), draft.now),
         resolve=_moved(incident.resolve, _clock(draft, draft.severity.resolve_within, began), draft.now),
     )
+    _never_before(draft)
     if names.index(command.severity) < names.index(incident.severity):
         _page_beside_an_acknowledgement(draft)
-    elif incident.status == "open":
-        _skip_what_is_due_at_once(draft)
-    elif incident.status == "acknowledged" and draft.incident.ladder:
-        draft.set(ladder=paused(draft.incident.ladder, draft.severity))
+    else:
+        if _somebody_was_called(incident, rules):
+            _skip_what_is_due_at_once(draft)
+        if incident.status == "acknowledged" and draft.incident.ladder:
+            draft.set(ladder=paused(draft.incident.ladder, draft.severity))
     data = {"from": incident.severity, "to": command.severity}
-    draft.event("severity-changed", actor, data | severity_dues(draft), text=command.reason)
+    draft.event("severity-changed", actor, data | clock_dues(draft), text=command.reason)
     return True
 
 
 def _respond_afresh(draft: Draft, *, quieter: bool = False) -> None:
     """The severity's own response begins now; who was informed is told again only of a louder severity."""
     incident = draft.incident
-    heard = {told.split("|", 1)[1] if quieter else told for told in incident.heard}
+    heard = {told.split("|", 2)[2] if quieter else told for told in incident.heard}
     informed = []
     for nth, each in enumerate(draft.severity.inform):
-        keys = (told_key(draft.severity, name, each) for name in each.notify)
-        if all((key.split("|", 1)[1] if quieter else key) in heard for key in keys):
+        keys = (told_key(draft.severity, nth, name, each) for name in each.notify)
+        if all((key.split("|", 2)[2] if quieter else key) in heard for key in keys):
             informed.append(nth)
     draft.set(
         ladder=start_ladder(incident, draft.severity, draft.now), since=draft.now, informed=tuple(informed)
     )
     start_updates(draft, draft.now)
+
+
+def _somebody_was_called(incident: Incident, rules: Rules) -> bool:
+    ladder = incident.ladder
+    if ladder is None:
+        return False
+    return ladder.step > 0 or ladder.rounds_left < rules.severity(incident.severity).repeat.times
 
 
 def _skip_what_is_due_at_once(draft: Draft) -> None:
@@ -120,6 +133,13 @@ def _page_beside_an_acknowledgement(draft: Draft) -> None:
 
 def _clock(draft: Draft, window: Span | None, since: datetime) -> Clock:
     return Clock(span_after(since, window, draft.rules) if window is not None else None)
+
+
+def _never_before(draft: Draft) -> None:
+    """In business time a resolution may come out due before the response; it never is."""
+    respond, resolve = draft.incident.respond, draft.incident.resolve
+    if resolve.pending is not None and respond.pending is not None and resolve.pending < respond.pending:
+        draft.set(resolve=replace(resolve, due=respond.pending))
 
 
 def _sooner(running: Clock, fresh: Clock) -> Clock:

@@ -163,6 +163,8 @@ class Deliver:
         spec = directory.channels[reach.channel]
         channel = self.channels[spec.kind]
         message = self._worded(delivery.message, setting, clock())
+        if spec.options.get("public") == "true" and not message.in_own_words:
+            message = replace(message, words=None)
         return channel.send(message, spec, reach.to, delivery.idempotency_key, self.secrets, clock())
 
     def _worded(self, message: Message, setting: _Setting, now: datetime) -> Message:
@@ -176,6 +178,8 @@ class Deliver:
             runbook=runbook,
             runbook_url=f"{base}/api/v1/plans/{plan.name}/runbooks/{runbook}" if base and runbook else None,
         )
+        if message.audience == "external":
+            addressed = _for_outside(addressed, setting.rules)
         name = template_for(plan, addressed)
         if name is None and message.kind not in SPEAKS_OF:
             return addressed
@@ -199,10 +203,25 @@ class Deliver:
             code=incident.code or "",
         )
         try:
-            return replace(addressed, words=self.wording.words(plan, name, told))
+            words = self.wording.words(plan, name, told)
+            return replace(addressed, words=words, in_own_words=True)
         except BadTemplate as bad:
             log.warning("%s: template %s cannot be filled in (%s)", message.incident, name, bad)
             return plain
+
+
+def _for_outside(message: Message, rules: Rules) -> Message:
+    """Without what is known inside alone: the alert's name and text, and addresses that lead inside."""
+    title = next((each.title for each in rules.services if each.name == message.service), "")
+    return replace(
+        message,
+        title=title or message.service,
+        summary="",
+        source_url=None,
+        incident_url=None,
+        runbook=None,
+        runbook_url=None,
+    )
 
 
 def _standard_words(message: Message, said: Mapping[str, Sequence[str]]) -> Words | None:

@@ -170,7 +170,8 @@ def _unsalted(value: object) -> object:
 
 
 def _refuse_another_command_under(key: str | None, incident: Incident) -> None:
-    if key is not None and any(each[:_KEY] == key[:_KEY] and each != key for each in incident.commands):
+    others = [each for each in incident.commands if len(each) > _KEY and each != key]
+    if key is not None and any(each[:_KEY] == key[:_KEY] for each in others):
         raise Refused("this Idempotency-Key came with something else before; use a new one")
 
 

@@ -88,6 +88,8 @@ def _occurrences(content: bytes, since: datetime, until: datetime) -> Iterator[_
     series: dict[str, _Loose] = defaultdict(Calendar)
     for number, event in enumerate(calendar.walk("VEVENT")):
         _check_event(event)
+        if _ends_before_it_starts(event):
+            continue
         series[str(event.get("UID", f"without {number}"))].add_component(event)
     _check_zones(calendar)
     _check_rules(calendar.walk("VEVENT"), until)
@@ -124,8 +126,6 @@ def _check_event(event: _Loose) -> None:
         raise _invalid(where, f"{event.errors[0][0]} cannot be read")
     if "DTSTART" not in event:
         raise _invalid(where, "has no start")
-    if "DTEND" in event and _ends_before_it_starts(event):
-        raise _invalid(where, "ends before it starts")
     if "RECURRENCE-ID" in event:
         # One that stands in for another does not repeat by itself.
         for name in ("RRULE", "RDATE", "EXDATE"):
@@ -133,11 +133,13 @@ def _check_event(event: _Loose) -> None:
 
 
 def _ends_before_it_starts(event: _Loose) -> bool:
-    start, end = event["DTSTART"].dt, event["DTEND"].dt
+    """Somebody mixed the two up: that says nothing about an absence."""
     try:
-        return bool(end < start)
-    except TypeError:  # a date beside a time, or a time without a zone beside one with
-        return bool(str(end)[:10] < str(start)[:10])
+        if "DTEND" in event:
+            return bool(event["DTEND"].dt < event["DTSTART"].dt)
+        return "DURATION" in event and bool(event["DURATION"].dt < timedelta(0))
+    except TypeError:  # a date beside a time, or a time without a zone beside one with: not compared
+        return False
 
 
 def _check_zones(calendar: _Loose) -> None:
