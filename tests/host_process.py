@@ -28,6 +28,22 @@ _MOMENT = 0.05
 Found = TypeVar("Found")
 
 
+def http_call(
+    port: int, method: str, path: str, body: object, who: str | None, headers: Mapping[str, str] | None
+) -> Answer:
+    """One request to a host on loopback; a ``body`` that is not bytes goes out as JSON."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    stated = {**({"Authorization": f"Bearer local:{who}"} if who else {}), **(headers or {})}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path, sent, stated)
+        answer = connection.getresponse()
+        told = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, told, answer.read())
+    finally:
+        connection.close()
+
+
 @dataclass
 class Tocsin:
     """A running host, with its own storage; people are ``ana:Responder`` or ``cy:Reader+Auditor``."""
@@ -45,16 +61,7 @@ class Tocsin:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request on a connection of its own; a ``body`` that is not bytes goes out as JSON."""
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        stated = {**({"Authorization": f"Bearer local:{who}"} if who else {}), **(headers or {})}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request(method, path, sent, stated)
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read())
-        finally:
-            connection.close()
+        return http_call(self.port, method, path, body, who, headers)
 
     def get(self, path: str, who: str | None = None) -> Answer:
         """A GET."""

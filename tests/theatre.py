@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import functools
 import html
-import http.client
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -41,7 +39,7 @@ from shared.adapters.storage_clients import StorageClients
 from shared.domain.delivery import Delivery
 from shared.domain.plan import Plan
 from shared.settings import SETTINGS, StorageAccess
-from tests.host_process import KEY
+from tests.host_process import KEY, http_call
 from tests.mail_receivers import Mail, SmtpReceiver
 from tests.receivers import HttpReceiver, Reply, Request
 from tests.toy_host import ROOT, Answer
@@ -233,16 +231,7 @@ class Theatre:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request; a ``body`` that is not bytes goes out as JSON. Nothing is swept."""
-        sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        stated = {**({"Authorization": f"Bearer local:{who}"} if who else {}), **(headers or {})}
-        connection = http.client.HTTPConnection("127.0.0.1", house().port, timeout=30)
-        try:
-            connection.request(method, path, sent, stated)
-            answer = connection.getresponse()
-            named = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, named, answer.read())
-        finally:
-            connection.close()
+        return http_call(house().port, method, path, body, who, headers)
 
     @property
     def told(self) -> list[Told]:

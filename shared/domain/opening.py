@@ -12,7 +12,6 @@ from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
 from shared.domain.incident import Held, Incident
 from shared.domain.ladder import start_ladder
-from shared.domain.matrix import Severity
 from shared.domain.plan import Directory, Rules
 from shared.domain.roles import assign_roles
 from shared.domain.sla import Clock
@@ -92,8 +91,8 @@ def start(draft: Draft, now: datetime) -> None:
         heard=(),
         said=(),
         progress_outside=None,
-        respond=_clock(draft, severity.respond_within, now),
-        resolve=_resolve_clock(draft, severity, now),
+        respond=clock(draft, severity.respond_within, now),
+        resolve=clock(draft, severity.resolve_within, now),
         ladder=start_ladder(draft.incident, severity, now),
         since=now,
         informed=(),
@@ -108,7 +107,20 @@ def start(draft: Draft, now: datetime) -> None:
         code=None,
         week_due=next_week_start(draft.recorded_at, draft.rules.timezone),
     )
+    resolve_no_sooner_than_respond(draft)
     start_updates(draft, now)
+
+
+def clock(draft: Draft, window: Span | None, since: datetime) -> Clock:
+    """A clock that runs from ``since`` for a window of the plan."""
+    return Clock(span_after(since, window, draft.rules) if window is not None else None)
+
+
+def resolve_no_sooner_than_respond(draft: Draft) -> None:
+    """In business time a resolution may come out due before the response; it never is."""
+    respond, resolve = draft.incident.respond, draft.incident.resolve
+    if resolve.pending is not None and respond.pending is not None and resolve.pending < respond.pending:
+        draft.set(resolve=replace(resolve, due=respond.pending))
 
 
 def reopen(
@@ -188,17 +200,6 @@ def _begin(
     data = _identity(draft.incident) | why | clock_dues(draft)
     draft.event("opened", actor, data, occurred_at, text)
     assign_roles(draft)
-
-
-def _resolve_clock(draft: Draft, severity: Severity, now: datetime) -> Clock:
-    """In business time a resolution may come out due before the response; it never is."""
-    respond = _clock(draft, severity.respond_within, now).due
-    resolve = _clock(draft, severity.resolve_within, now).due
-    return Clock(max(resolve, respond) if resolve and respond else resolve)
-
-
-def _clock(draft: Draft, window: Span | None, now: datetime) -> Clock:
-    return Clock(span_after(now, window, draft.rules) if window is not None else None)
 
 
 def _identity(incident: Incident) -> dict[str, object]:

@@ -9,10 +9,10 @@ from shared.domain.cadence import start_updates
 from shared.domain.change import Draft
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
-from shared.domain.hours import Span, nominal
+from shared.domain.hours import nominal
 from shared.domain.incident import Incident
 from shared.domain.ladder import paused, start_ladder, told_key
-from shared.domain.opening import clock_dues
+from shared.domain.opening import clock, clock_dues, resolve_no_sooner_than_respond
 from shared.domain.plan import Rules
 from shared.domain.sla import Clock
 from shared.domain.timeline import Text
@@ -43,10 +43,10 @@ def raise_severity(draft: Draft, severity: str, actor: str, rule: str) -> bool:
     _respond_afresh(draft)
     _page_beside_an_acknowledgement(draft)
     draft.set(
-        respond=_sooner(incident.respond, _clock(draft, draft.severity.respond_within, draft.now)),
-        resolve=_sooner(incident.resolve, _clock(draft, draft.severity.resolve_within, draft.now)),
+        respond=_sooner(incident.respond, clock(draft, draft.severity.respond_within, draft.now)),
+        resolve=_sooner(incident.resolve, clock(draft, draft.severity.resolve_within, draft.now)),
     )
-    _never_before(draft)
+    resolve_no_sooner_than_respond(draft)
     data = {"from": incident.severity, "to": severity, "rule": rule}
     draft.event("severity-raised", actor, data | clock_dues(draft))
     return True
@@ -72,10 +72,10 @@ def set_severity(draft: Draft, actor: str, command: SetSeverity) -> bool:
     draft.set(severity=command.severity)
     _respond_afresh(draft, quieter=names.index(command.severity) > names.index(incident.severity))
     draft.set(
-        respond=_moved(incident.respond, _clock(draft, draft.severity.respond_within, began), draft.now),
-        resolve=_moved(incident.resolve, _clock(draft, draft.severity.resolve_within, began), draft.now),
+        respond=_moved(incident.respond, clock(draft, draft.severity.respond_within, began), draft.now),
+        resolve=_moved(incident.resolve, clock(draft, draft.severity.resolve_within, began), draft.now),
     )
-    _never_before(draft)
+    resolve_no_sooner_than_respond(draft)
     if names.index(command.severity) < names.index(incident.severity):
         _page_beside_an_acknowledgement(draft)
     else:
@@ -129,17 +129,6 @@ def _page_beside_an_acknowledgement(draft: Draft) -> None:
         ladder=replace(incident.ladder, fresh=True, at=draft.now),
         acknowledgement_expires=min((each for each in expires if each), default=None),
     )
-
-
-def _clock(draft: Draft, window: Span | None, since: datetime) -> Clock:
-    return Clock(span_after(since, window, draft.rules) if window is not None else None)
-
-
-def _never_before(draft: Draft) -> None:
-    """In business time a resolution may come out due before the response; it never is."""
-    respond, resolve = draft.incident.respond, draft.incident.resolve
-    if resolve.pending is not None and respond.pending is not None and resolve.pending < respond.pending:
-        draft.set(resolve=replace(resolve, due=respond.pending))
 
 
 def _sooner(running: Clock, fresh: Clock) -> Clock:

@@ -57,6 +57,8 @@ class _Said:
 
         The status is the update that the message is about, where it is about one.
         """
+        if not self._incident.said and message.words_of is None:
+            return {}
         texts, found = self._read(), dict[str, list[str]]()
         outside = message.audience == "external"
         for kind, seq in self._incident.said:
