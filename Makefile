@@ -23,6 +23,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/python -m shared.adapters.plan_files plans
 	$(BIN)/python -m shared.adapters.runbook_files runbooks plans
+	$(BIN)/python -m local.check_secrets plans
 	$(BIN)/python -m local.check_bicep infra
 	$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_layout.py
 

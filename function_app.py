@@ -6,15 +6,20 @@ import azure.functions as func
 
 from functions import (
     advance_incidents,
+    answer_notification,
+    chat_slack,
+    chat_teams,
     check_health,
     describe_api,
     export_kpis,
+    hear_channel,
     keep_agenda,
     receive_alert,
     respond_to_incident,
     show_incidents,
     show_oncall,
     show_runbooks,
+    show_status,
 )
 
 app = func.FunctionApp()
@@ -26,6 +31,11 @@ for doorway in (
     show_incidents,
     show_oncall,
     show_runbooks,
+    show_status,
+    answer_notification,
+    hear_channel,
+    chat_slack,
+    chat_teams,
     export_kpis,
     check_health,
     describe_api,

@@ -96,6 +96,7 @@ class AlertOfIncident(TypedDict):
 class DeliveryAttempt(TypedDict):
     """One try, and what the provider said."""
 
+    sent_at: Instant | None
     at: Instant
     accepted: bool
     status: int | None
@@ -116,7 +117,20 @@ class DeliveryOfIncident(TypedDict):
     idempotency_key: str
     owed_at: Instant
     due_at: Instant
+    receipts: list[str]
+    body_sha256: str | None
+    template: str | None
+    template_version: str | None
     attempts: list[DeliveryAttempt]
+
+
+class HeldBackFor(TypedDict):
+    """Messages of one kind that a contact gets as one, once the plan's window has passed."""
+
+    contact: str
+    kind: str
+    until: Instant
+    count: int
 
 
 class UpdateOwed(TypedDict):
@@ -189,6 +203,8 @@ class IncidentWhole(IncidentLine):
     timeline: TimelineHead
     alerts: list[AlertOfIncident]
     deliveries: list[DeliveryOfIncident]
+    held_back: list[HeldBackFor]
+    first_told_at: Instant | None
 
 
 class TimelineEvent(TypedDict):
@@ -316,11 +332,27 @@ class TriedDependency(TypedDict):
     error: str | None
 
 
+class MissingSecret(TypedDict):
+    """A secret that plans name and nobody has."""
+
+    name: str
+    plans: list[str]
+    error: str
+
+
+class SecretsOfPlans(TypedDict):
+    """How many secrets the plans name, and which of them are missing."""
+
+    named: int
+    missing: list[MissingSecret]
+
+
 class Readiness(TypedDict):
     """Every dependency that was tried."""
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "degraded", "not ready"]
     tried: list[TriedDependency]
+    secrets: SecretsOfPlans
 
 
 class Sweeper(TypedDict):

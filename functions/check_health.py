@@ -29,11 +29,10 @@ def live(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  (the plat
 @blueprint.route("api/v1/health/ready", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @answering
 def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
-    """200 where every dependency answers, else 503; names each, with its time and what was wrong."""
-    tried = app().check_health.ready(time.perf_counter)
-    ok = all(each.ok for each in tried)
+    """200 where every dependency answers, else 503; names each, and the secrets that plans name in vain."""
+    found = app().check_health.ready(time.perf_counter)
     shown: Readiness = {
-        "status": "ready" if ok else "not ready",
+        "status": "not ready" if not found.ok else "degraded" if found.lacking else "ready",
         "tried": [
             {
                 "name": each.name,
@@ -41,10 +40,16 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
                 "milliseconds": round(each.seconds * 1000),
                 "error": each.error,
             }
-            for each in tried
+            for each in found.tried
         ],
+        "secrets": {
+            "named": found.named,
+            "missing": [
+                {"name": each.name, "plans": list(each.plans), "error": each.error} for each in found.lacking
+            ],
+        },
     }
-    return json_reply(shown, 200 if ok else 503)
+    return json_reply(shown, 200 if found.ok else 503)
 
 
 @blueprint.function_name("status")

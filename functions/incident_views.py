@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
@@ -87,7 +87,12 @@ def whole(found: Whole) -> IncidentWhole:
         "rules": incident.rules,
         "timeline": {"length": incident.length, "head": incident.head},
         "alerts": [_alert(alert) for alert in found.alerts],
-        "deliveries": [_delivery(delivery) for delivery in found.deliveries],
+        "deliveries": [_delivery(delivery, incident.receipts) for delivery in found.deliveries],
+        "held_back": [
+            {"contact": each.contact, "kind": each.kind, "until": stamp(each.until), "count": each.count}
+            for each in incident.held_back
+        ],
+        "first_told_at": _instant(incident.first_told_at),
     }
 
 
@@ -187,7 +192,8 @@ def _alert(alert: AlertRow) -> AlertOfIncident:
     }
 
 
-def _delivery(delivery: Delivery) -> DeliveryOfIncident:
+def _delivery(delivery: Delivery, receipts: Sequence[str]) -> DeliveryOfIncident:
+    heard = [each.rpartition(" ")[2] for each in receipts if each.startswith(f"{delivery.id} ")]
     return {
         "id": delivery.id,
         "kind": delivery.message.kind,
@@ -199,8 +205,13 @@ def _delivery(delivery: Delivery) -> DeliveryOfIncident:
         "idempotency_key": delivery.idempotency_key,
         "owed_at": stamp(delivery.owed_at),
         "due_at": stamp(delivery.due_at),
+        "receipts": heard,
+        "body_sha256": delivery.body_sha256,
+        "template": delivery.template,
+        "template_version": delivery.template_version,
         "attempts": [
             {
+                "sent_at": _instant(attempt.sent_at),
                 "at": stamp(attempt.at),
                 "accepted": attempt.accepted,
                 "status": attempt.status,

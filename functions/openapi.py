@@ -28,11 +28,17 @@ _PROBLEM_HEADERS = {401: ("WWW-Authenticate", "string"), 503: ("Retry-After", "i
 _WHO = {
     "a source": "For monitoring systems.",
     "a signed link": "For whoever holds the signed link, which another call shows.",
+    "an answer link": "For whoever holds the link; the token in the path is the proof.",
+    "a provider": "For a channel's provider, by its own signature or the secret that the plan names.",
+    "a chat": "For Slack and Teams, by their own signatures; people by the identities in the plan.",
     "anybody": "For anybody.",
 }
 _SECURITY: dict[str, list[Json]] = {
     "a source": [{"functionKey": []}],
     "a signed link": [{"signedLink": []}],
+    "an answer link": [],
+    "a provider": [],
+    "a chat": [],
     "anybody": [],
 }
 

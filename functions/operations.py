@@ -11,11 +11,25 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from functions import answers
+from functions.answer_bodies import AnswerBody, AnsweredByLink, AskedByLink
 from functions.bodies import COMMANDS, DeclareBody, ListQuery
+from functions.status_answers import StatusPageShown
 
-Access = Literal["a source", "a signed link", "anybody", "Reader", "Responder", "Auditor", "Admin"]
+Access = Literal[
+    "a source",
+    "a signed link",
+    "an answer link",
+    "a provider",
+    "a chat",
+    "anybody",
+    "Reader",
+    "Responder",
+    "Auditor",
+    "Admin",
+]
 _INCIDENTS, _PLAN = "/api/v1/incidents", "/api/v1/plans/{plan}"
 _EXPORTS = f"{_PLAN}/exports"
+_CHAT = "/api/v1/chat"
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,46 @@ OPERATIONS = (
         "show_runbook", "get", f"{_PLAN}/runbooks/{{name}}",
         "One runbook; Markdown alone where Accept asks for it", "Reader",
         {200: answers.RunbookWhole}, (401, 403, 404, 503), parameters=(_KNOWN,),
+    ),
+    Operation(
+        "show_answer_page", "get", "/a/{token}",
+        "What the link in a notification asks, as a page or as JSON; changes nothing", "an answer link",
+        {200: AskedByLink}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "probe_answer_page", "head", "/a/{token}",
+        "The same without a body, for programs that try links", "an answer link",
+        {200: "text/html"}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "answer_notification", "post", "/a/{token}",
+        "Answer a notification by its link, by form or as JSON; 200 also where it comes twice or late",
+        "an answer link", {200: AnsweredByLink}, (400, 401, 403, 404, 409, 413, 503), body=AnswerBody,
+    ),
+    Operation(
+        "hear_channel", "post", f"{_PLAN}/channels/{{channel}}/{{what}}",
+        "A channel's provider reports a delivery (`receipt`), hands on a reply (`reply`) or a key pressed "
+        "(`voice`)", "a provider", {200: "*/*"}, (400, 401, 404, 413, 503), any_body=True,
+    ),
+    Operation(
+        "chat_slack", "post", f"{_CHAT}/slack", "A slash command in Slack", "a chat",
+        {200: "application/json"}, (400, 401, 413, 503), any_body=True,
+    ),
+    Operation(
+        "chat_slack_check", "get", f"{_CHAT}/slack", "Slack looks at our certificate, with `ssl_check=1`",
+        "a chat", {200: "application/json"}, (404,),
+    ),
+    Operation(
+        "chat_slack_actions", "post", f"{_CHAT}/slack/actions", "A button or a form in Slack", "a chat",
+        {200: "application/json"}, (400, 401, 413, 503), any_body=True,
+    ),
+    Operation(
+        "chat_teams", "post", f"{_CHAT}/teams", "A command in Teams, by an outgoing webhook", "a chat",
+        {200: "application/json"}, (400, 401, 413, 503), any_body=True,
+    ),
+    Operation(
+        "show_status_page", "get", "/status/{plan}", "The plan's status page; HTML where Accept asks for it",
+        "anybody", {200: StatusPageShown}, (404, 503), parameters=(_KNOWN,),
     ),
     Operation(
         "list_exports", "get", _EXPORTS, "The plan's bundles, oldest first", "Auditor",

@@ -111,15 +111,28 @@ class Story:
         """Acknowledged at once, so its ladder stays at the first step."""
         deliveries = self._incident("queue")["deliveries"]
         told = {each["contact"] for each in deliveries if each["kind"] == "escalation"}
-        ensure(told == {"oncall"}, "the incident that ana acknowledged went no further than its first step")
+        ensure(told == {"oncall"}, "the incident that was acknowledged went no further than its first step")
 
     def _nobody_answers_one(self) -> None:
         queue, checkout = self.incidents["queue"], self.incidents["checkout"]
         self._wait(
             lambda notes: _paged(notes, queue, "/pager"), "the on-call engineer is paged for the queue"
         )
-        self.client.person("ana:Responder", "POST", f"/api/v1/incidents/{queue}/acknowledge")
-        say("•", f"ana acknowledges {queue}; nobody answers {checkout}")
+        link = next(
+            note["answer_url"]
+            for note in self.inbox.arrived
+            if note.get("incident") == queue and note["answer_url"]
+        )
+        self.client.follow(link)
+        ensure(
+            self._incident("queue")["status"] == "open",
+            "a program that tries the page's link changes nothing",
+        )
+        self.client.follow(link, press="acknowledge")
+        ensure(
+            self._incident("queue")["status"] == "acknowledged",
+            f"the engineer acknowledges {queue} by the link in the page; nobody answers {checkout}",
+        )
         self._wait(
             lambda notes: _paged(notes, checkout, "/flaky"), "the team lead is paged, at the second try"
         )

@@ -158,6 +158,8 @@ def _tell_storage(connection: str) -> None:
 def _serve(options: Options, bound: socket.socket) -> int:
     port = bound.getsockname()[1]
     os.environ.update(WEBSITE_AUTH_ENABLED="True", WEBSITE_HOSTNAME=f"127.0.0.1:{port}")
+    if not os.environ.get("PUBLIC_URL"):
+        os.environ["PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # so that links in notifications lead here
     rules = read_host_json(options.app)
     os.chdir(options.app)
     functions: dict[str, list[Function]] = {kind: [] for kind in (HTTP, TIMER, QUEUE)}

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from shared.domain.agenda import AgendaState, Reading
 from shared.domain.alert import Alert
+from shared.domain.answering import Grant
 from shared.domain.briefing import Briefing
 from shared.domain.change import Change
 from shared.domain.delivery import Delivery, Message, Words
@@ -19,6 +20,7 @@ from shared.domain.oncall import Absence
 from shared.domain.plan import Calendar, Plan, Rules, SourceTrust
 from shared.domain.plan import Channel as ChannelSpec
 from shared.domain.runbook import Runbook
+from shared.domain.storm import Gathering, Kept, StormState
 from shared.domain.timeline import Event
 
 
@@ -30,6 +32,12 @@ class Secrets(Protocol):
 
     def forget(self, name: str) -> None:
         """Drop a cached value: somebody was refused with it."""
+
+    def accepted(self, name: str) -> Sequence[str]:
+        """The values with which something may have been signed: the current one first, then the one before.
+
+        Raises SecretUnavailable.
+        """
 
 
 class Source(Protocol):
@@ -105,6 +113,16 @@ class SignedLinks(Protocol):
 
     def holds(self, path: str, signature: str) -> bool:
         """Whether the signature is the path's. Raises SecretUnavailable."""
+
+
+class AnswerTokens(Protocol):
+    """Tokens that stand in the links of notifications."""
+
+    def sign(self, grant: Grant) -> str:
+        """A token of URL-safe characters. Raises SecretUnavailable."""
+
+    def read(self, token: str, now: datetime) -> Grant:
+        """What a token grants. Raises SecretUnavailable, Unauthenticated where it is not ours or old."""
 
 
 class Plans(Protocol):
@@ -343,3 +361,19 @@ class People(Protocol):
 
     def name(self, pseudonym: str) -> str | None:
         """Who that is, or None where nobody (any more) is known by it."""
+
+
+class Storms(Protocol):
+    """What each contact was sent of late, and what is gathered for it. May raise StoreUnavailable."""
+
+    def state(self, plan: str, contact: str) -> Kept[StormState]:
+        """What the contact was sent of late; without a tag where it never was."""
+
+    def gathering(self, plan: str, contact: str, key: str) -> Kept[Gathering] | None:
+        """One gathering, in whatever state; None where there is none (any more)."""
+
+    def save(self, plan: str, contact: str, *rows: Kept[StormState] | Kept[Gathering]) -> list[str]:
+        """Store all of the rows or none; their new tags, in order. Raises Conflict where one has moved on."""
+
+    def forget(self, plan: str, contact: str, before: datetime) -> None:
+        """Drop gatherings that were opened before that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.alert import Alert, fingerprint_of
@@ -102,6 +103,11 @@ def some_rules(
         auto_resolve=auto_resolve,
         alarm=alarm,
     )
+
+
+def unthrottled(rules: Rules) -> Rules:
+    """The same rules, under which every message goes out as it comes."""
+    return replace(rules, throttle=timedelta(0))
 
 
 def a_directory(**reach: tuple[str, ...]) -> Directory:

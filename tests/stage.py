@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.adapters.advance_queue import StorageAdvanceQueue
+from shared.adapters.answer_tokens import KeyedAnswerTokens
 from shared.adapters.app_setting_secrets import AppSettingSecrets
 from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.incident_tables import IncidentTables
@@ -18,6 +19,7 @@ from shared.adapters.names import QUEUE
 from shared.adapters.people_table import PeopleTable
 from shared.adapters.rules_table import RulesTable
 from shared.adapters.storage_clients import StorageClients
+from shared.adapters.storm_table import StormTable
 from shared.adapters.templates import Templates
 from shared.domain.alert import Alert
 from shared.domain.delivery import Message
@@ -32,8 +34,10 @@ from shared.ports import Accepted, Secrets
 from shared.settings import StorageAccess
 from shared.workflows.advance_incidents import AdvanceIncidents
 from shared.workflows.deliver import Deliver
+from shared.workflows.prepare_message import PrepareMessage
 from shared.workflows.receive_alert import Outcome, ReceiveAlert
 from shared.workflows.respond_to_incident import RespondToIncident
+from shared.workflows.tell_storm import TellStorm
 from tests.builders import NOON, a_plan, an_alert, some_rules
 
 ANA = Principal("id-ana", "ana", frozenset({"Responder"}))
@@ -122,7 +126,13 @@ class Stage:
         self.rules(some_rules())
         self.directory(self.plans.plan.directory)
         self.megaphone = Megaphone(self.sent)
-        deliver = Deliver(self.store, {"log": self.megaphone}, secrets, "", Templates())
+        prepare = PrepareMessage(
+            self.store, "", Templates(), KeyedAnswerTokens(secrets, "people-key"), self.people
+        )
+        channels = {"log": self.megaphone}
+        self.storms = StormTable(tables.get_table_client("Agenda"))
+        storm = TellStorm(self.store, self.storms, channels, secrets, Templates(), self.queue)
+        deliver = Deliver(self.store, channels, secrets, prepare, storm)
         self.receive = ReceiveAlert(
             self.plans, {"generic": self.source}, secrets, self.store, self.journals, self.archive, self.queue
         )

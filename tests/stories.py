@@ -191,6 +191,22 @@ class Story:
         """Given up."""
         return self.tell("delivery-failed", at, _delivery(at) | {"status": 500})
 
+    def first_told(self, at: datetime, told: datetime | None = None) -> Story:
+        """The first message that a provider took for somebody inside, at ``told``."""
+        seconds = (told or at) - self.events[0].recorded_at if self.events else timedelta(0)
+        data = {"delivery": "000002-oncall-0", "contact": "oncall", "channel": "log"}
+        return self.tell("first-told", at, data | {"seconds": seconds // timedelta(seconds=1)}, occurred=told)
+
+    def receipt(self, at: datetime, state: str = "delivered", delivery: str = "000002-oncall-0") -> Story:
+        """The provider says later what became of a notification."""
+        data = {"contact": "oncall", "channel": "sms", "state": state, "provider_id": "SM1"}
+        return self.tell("receipt", at, data | {"delivery": delivery}, "channel:sms")
+
+    def acted_on(self, at: datetime, by: str = "link") -> Story:
+        """By a person, from a notification."""
+        data = {"contact": "oncall", "by": by, "delivery": None, "command": "acknowledge"}
+        return self.tell("acted-on", at, data, ANNA)
+
 
 def _dues(respond: datetime | None, resolve: datetime | None) -> dict[str, str | None]:
     return {

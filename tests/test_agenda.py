@@ -31,7 +31,8 @@ from shared.domain.hours import BusinessHours
 from shared.domain.incident import Incident
 from shared.domain.journal import Journal, journal_of, note, own_journal
 from shared.domain.oncall import Absence, Layer, Restriction, Rotation
-from shared.domain.plan import Calendar, Contact, Digest, Drill, Plan
+from shared.domain.plan import Calendar, Contact, Plan
+from shared.domain.schedule import Digest, Drill
 from shared.domain.timeline import first_break
 from tests.builders import NOON, a_plan, a_severity, hours, minutes, seconds, some_rules
 

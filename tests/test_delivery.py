@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.adapters.answer_tokens import KeyedAnswerTokens
 from shared.adapters.templates import Templates
 from shared.domain.change import Change
 from shared.domain.delivery import LEASE, Delivery, Message
@@ -20,6 +21,8 @@ from shared.domain.response import Resolve
 from shared.ports import Accepted, IncidentStore, Owed, Secrets, Stored
 from shared.workflows.advance_incidents import AdvanceIncidents
 from shared.workflows.deliver import Deliver
+from shared.workflows.prepare_message import PrepareMessage
+from shared.workflows.tell_storm import TellStorm
 from tests.builders import NOON, a_directory, a_severity, minutes, seconds, some_rules
 from tests.stage import Stage
 
@@ -94,7 +97,10 @@ def ear() -> Ear:
 def process(stage: Stage, ear: Ear, store: IncidentStore | None = None) -> AdvanceIncidents:
     """An instance of the app that delivers by ``ear``."""
     its = store or stage.store
-    deliver = Deliver(its, {"log": ear}, stage.receive.secrets, "", Templates())
+    secrets = stage.receive.secrets
+    prepare = PrepareMessage(its, "", Templates(), KeyedAnswerTokens(secrets, "people-key"), stage.people)
+    storm = TellStorm(its, stage.storms, {"log": ear}, secrets, Templates(), stage.queue)
+    deliver = Deliver(its, {"log": ear}, secrets, prepare, storm)
     return AdvanceIncidents(its, stage.plans, stage.archive, stage.queue, deliver)
 
 

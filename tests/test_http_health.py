@@ -48,6 +48,16 @@ def misconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tocsin]:
 
 
 @pytest.fixture(scope="module")
+def wanting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tocsin]:
+    """A host whose plans name two secrets, of which it has one."""
+    rooms = "one: {kind: slack, secret: room-one}, two: {kind: slack, secret: room-two}"
+    plan = PLAN.replace("log: {kind: log}", f"log: {{kind: log}}, {rooms}")
+    secrets = {**SECRETS, "SECRET_ROOM_ONE": "https://rooms.example/one-is-a-secret"}
+    with running(tmp_path_factory.mktemp("wanting"), {"acme": plan}, **secrets) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
 def comeback() -> Iterator[ExitStack]:
     """What was started again while the host ran, and ends before it."""
     with ExitStack() as stack:
@@ -62,7 +72,8 @@ def public(host: Tocsin) -> list[Answer]:
 def readiness(answer: Answer) -> dict[str, bool]:
     found = TypeAdapter(Readiness).validate_json(answer.body, strict=True)
     assert all(each["milliseconds"] >= 0 for each in found["tried"])
-    assert (found["status"] == "ready") is all(each["ok"] for each in found["tried"])
+    assert (found["status"] != "not ready") is all(each["ok"] for each in found["tried"])
+    assert (found["status"] == "ready") <= (not found["secrets"]["missing"])
     return {each["name"]: each["ok"] for each in found["tried"]}
 
 
@@ -72,12 +83,38 @@ def test_a_host_that_is_well_says_so_to_everybody(host: Tocsin) -> None:
     assert (live.status, live.json()) == (200, {"status": "alive"})
     assert ready.status == 200
     assert readiness(ready) == {"tables": True, "queue": True, "blobs": True, "secret people-key": True}
+    assert ready.json()["status"] == "ready"
+    assert ready.json()["secrets"] == {"named": 0, "missing": []}
     assert api.status == 200
     TypeAdapter(ApiDescription).validate_json(api.body)
     eventually(lambda: host.get("/api/v1/status").status == 200)
     found = TypeAdapter(TocsinStatus).validate_json(host.get("/api/v1/status").body, strict=True)
     assert found["status"] == "up"
     assert found["sweeper"]["alive"]
+
+
+def test_a_secret_that_a_plan_names_in_vain_is_named_and_alerts_are_taken_anyway(
+    wanting: Tocsin,
+) -> None:
+    ready = wanting.get("/api/v1/health/ready")
+
+    assert ready.status == 200, "no instance is better off, so none may be taken out of rotation"
+    assert all(readiness(ready).values())
+    assert ready.json()["status"] == "degraded"
+    assert ready.json()["secrets"] == {
+        "named": 2,
+        "missing": [
+            {
+                "name": "room-two",
+                "plans": ["acme"],
+                "error": 'secret "room-two": the app setting SECRET_ROOM_TWO is missing or empty',
+            }
+        ],
+    }
+    assert wanting.opened("although a room has no address")
+    assert "missing: room-two" in wanting.log()
+    for place in (ready.body.decode(), wanting.log()):
+        assert "one-is-a-secret" not in place
 
 
 def test_these_routes_take_get_only(host: Tocsin) -> None:

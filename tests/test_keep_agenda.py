@@ -17,7 +17,8 @@ from shared.domain.agenda import AgendaState, Duty, Gap, Reading
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.oncall import Absence
-from shared.domain.plan import Calendar, Contact, Digest, Directory, Drill, Template
+from shared.domain.plan import Calendar, Contact, Directory, Template
+from shared.domain.schedule import Digest, Drill
 from shared.domain.timeline import first_break
 from tests.builders import NOON, an_alert, hours, minutes, seconds
 from tests.faulty_storage import FaultyStorage

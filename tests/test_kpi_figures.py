@@ -434,9 +434,10 @@ def test_audit_rows_are_numbered_dated_and_carry_codes_instead_of_words() -> Non
         f"2,{stamp(NOON)},{told.subject},time_to_detect_seconds,5,P1/api",
         f"3,{stamp(NOON + minutes(5))},{told.subject},first_response_met,0,P1/api",
         f"4,{stamp(NOON + minutes(6))},{told.subject},incident_resolved,1,P1/api/source",
-        f"5,{stamp(NOON + minutes(6))},{told.subject},time_to_resolve_seconds,360,P1/api/source",
+        f"5,{stamp(NOON + minutes(6))},{told.subject},incident_untold,1,P1/api",
+        f"6,{stamp(NOON + minutes(6))},{told.subject},time_to_resolve_seconds,360,P1/api/source",
     ]
-    assert next(iter(rows.of(account(story(2).opened(NOON))))).startswith(b"6,")
+    assert next(iter(rows.of(account(story(2).opened(NOON))))).startswith(b"7,")
 
 
 @pytest.mark.parametrize(

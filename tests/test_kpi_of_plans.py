@@ -17,7 +17,7 @@ from shared.kpi.figures import controls, figure
 from shared.kpi.metrics import METRICS, OF_DRILLS
 from shared.kpi.shelf import FILES
 from shared.workflows.export_kpis import compile_week
-from tests.builders import a_plan, hours, minutes
+from tests.builders import a_plan, hours, minutes, seconds
 from tests.stories import MONDAY, SUNDAY, WEEK, Story
 from tests.test_kpi_figures import BY_NAME, NOON, TICK, account, kpi, metrics, share, story, tally
 from tests.working_fakes import MemoryExports, MemoryTimelines
@@ -99,6 +99,11 @@ def test_a_drill_enters_the_figures_of_drills_and_no_other() -> None:
         .tell("exhausted", NOON)
         .delivered(NOON)
         .undelivered(NOON)
+        .first_told(NOON, NOON + seconds(9))
+        .receipt(NOON)
+        .acted_on(NOON)
+        .tell("held-back", NOON)
+        .tell("still-open", NOON)
         .tell("oncall-empty", NOON)
         .tell("informed", NOON)
         .breached("resolve", NOON)
@@ -120,6 +125,7 @@ def test_a_drill_enters_the_figures_of_drills_and_no_other() -> None:
     assert kpi("drills_resolved", meant, drill)["value"] == 1
     assert kpi("drill_time_to_acknowledge", meant, drill)["value"] == 240.0
     assert kpi("drill_time_to_resolve", meant, drill)["value"] == 1800.0
+    assert kpi("drill_time_to_first_told", meant, drill)["value"] == 9.0
     assert share("drill_respond_sla_attainment", meant, drill) == (1, 1, 100.0)
     assert {fact.metric for fact in account(drill).facts} == set(OF_DRILLS.values())
 
@@ -348,4 +354,4 @@ def test_what_a_journal_tells_is_of_the_week_in_which_it_was_recorded(at: dateti
 def test_the_targets_of_plans_and_the_metrics_of_drills_are_known() -> None:
     assert {"review_completion", "updates_missed", "drill_time_to_acknowledge_mean"} <= TARGETS
     assert set(OF_DRILLS) | set(OF_DRILLS.values()) <= set(METRICS)
-    assert VERSION == 2
+    assert VERSION == 3

@@ -26,6 +26,7 @@ def plan(receiver: str) -> str:
     """Contacts named after what they do; each has a path of the receiver to itself."""
     return f"""
 plan: acme
+throttle: 0s
 title: Acme
 timezone: UTC
 services: {{api: {{}}}}

@@ -64,7 +64,7 @@ def test_every_fault_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     assert files[:3] == [
         "12: severities.high.respond_within: must be a duration such as 90s, 15m, 4h, 7d or 1h30m",
         "16: severities.high.steps[1].notify[1]: there is no contact 'bos'; did you mean 'boss'?",
-        "34: channels.room.room: is no key of the language here; known: kind, url, secret, options",
+        "34: channels.room.room: is no key of the language here; known: kind, url, secret, options, fallback",
     ]
     assert files[3].startswith("broken.yaml:2: is not YAML: ")
     assert files[4] == "empty.yml:1: is empty"

@@ -22,8 +22,6 @@ from shared.domain.plan import (
     Checklist,
     ClosingCode,
     Declaration,
-    Digest,
-    Drill,
     Item,
     Match,
     Plan,
@@ -32,6 +30,7 @@ from shared.domain.plan import (
     RunbookRule,
     Template,
 )
+from shared.domain.schedule import Digest, Drill
 from tests.acme import PLANS, ROOT
 
 GLOBEX = (PLANS / "globex.yaml").read_text(encoding="utf-8")

@@ -19,7 +19,17 @@ from shared.domain.response import Acknowledge, Escalate, Note, Resolve
 from shared.domain.roles import HandOver
 from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Text
-from tests.builders import NOON, a_directory, a_severity, an_alert, hours, minutes, seconds, some_rules
+from tests.builders import (
+    NOON,
+    a_directory,
+    a_severity,
+    an_alert,
+    hours,
+    minutes,
+    seconds,
+    some_rules,
+    unthrottled,
+)
 from tests.stage import Stage
 
 BY_TURNS = Rotation("sre", layers=(Layer(("oncall", "lead"), "2026-11-16T09:00", hours(24)),))
@@ -156,7 +166,7 @@ def test_outsiders_hear_of_the_beginning_and_the_end_in_words_for_outside(stage:
 
 
 def test_each_audience_is_told_its_own_updates_however_late_they_are_sent(stage: Stage) -> None:
-    rules = updating()
+    rules = unthrottled(updating())
     [severity] = rules.severities
     public = Updates("external", minutes(60), None, ("commander",), minutes(5), ("oncall",), template="page")
     stage.rules(replace(rules, severities=(replace(severity, updates=(*severity.updates, public)),)))

@@ -14,7 +14,7 @@ from shared.domain.response import Reopen, Resolve
 from shared.domain.review import MOST_ITEMS, NEEDED, ChangeItem, WriteReview
 from shared.domain.timeline import stamp
 from tests.afterwards import CHECKLISTS, REVIEW, Course, types, with_afterwards, words
-from tests.builders import NOON, a_directory, hours, minutes, seconds
+from tests.builders import NOON, a_directory, hours, minutes, seconds, unthrottled
 
 DUE = NOON + hours(48)
 NEEDED_WORDS = {section: words(f"about {section}") for section in NEEDED}
@@ -196,7 +196,7 @@ def test_a_review_of_nothing_is_not_written() -> None:
 
 
 def test_action_items_are_numbered_and_their_owners_told() -> None:
-    course = Course(with_afterwards())
+    course = Course(unthrottled(with_afterwards()))
     (event,) = course.does(an_item())
     assert event.data == {
         "item": "A1",
@@ -288,7 +288,7 @@ def test_missed_chases_of_an_item_are_folded_into_one() -> None:
 
 
 def test_several_late_items_are_one_message_that_names_them_all() -> None:
-    course = Course(with_afterwards(review=None))
+    course = Course(unthrottled(with_afterwards(review=None)))
     course.does(an_item())
     course.does(an_item("page earlier", "lead"))
     course.does(an_item("third", "oncall", days=4))

@@ -10,8 +10,9 @@ import pytest
 from shared.adapters.runbook_files import RunbookFiles, check, main, notes
 from shared.adapters.runbook_text import read_runbook
 from shared.domain.errors import NotFound
-from shared.domain.plan import Classification, Declaration, Drill, Match, Plan, RunbookRule, Service
+from shared.domain.plan import Classification, Declaration, Match, Plan, RunbookRule, Service
 from shared.domain.runbook import PARTS, runbook_for, runbook_of
+from shared.domain.schedule import Drill
 from tests.acme import ACME, ROOT
 from tests.builders import a_plan, an_alert, minutes, some_rules
 

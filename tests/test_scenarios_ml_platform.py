@@ -187,6 +187,7 @@ def test_updates_of_a_p0_reach_room_and_status_page_and_are_owed_every_15_minute
         ("02:42", "sre-b", "the internal status update is overdue"),
     ]
     for phase in ("identified", "monitoring", "resolved"):
+        theatre.forward(minutes(1))
         theatre.command(incident, "status", {"status": phase, "message": "It goes on."})
         assert f"Status: {phase}" in lines(to(theatre.told, "incident-room", "update")[-1])
     assert refused(theatre, incident, "status", {"status": "over", "message": "It is."})[0] == 400

@@ -8,109 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from azure.core.credentials import AccessToken, TokenCredential
-from azure.core.exceptions import ClientAuthenticationError
 
 from shared.adapters.app_setting_secrets import AppSettingSecrets
 from shared.adapters.key_vault import KeyVaultSecrets, open_vault
 from shared.domain.errors import SecretUnavailable
 from shared.ports import Secrets
 from tests.certificates import LoopbackAuthority
-from tests.receivers import HttpReceiver, Reply, Request, Scripted
+from tests.receivers import Reply, Request
+from tests.vaults import DISABLED, Identity, Vault, a_vault, as_json
 
-TOKEN = "eyJ-a-token"
-HOUR = 3_600.0
-DAY = 24 * HOUR
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def forward(self, seconds: float) -> None:
-        """Let time pass."""
-        self.seconds += seconds
-
-
-class Identity:
-    """A token credential that needs no directory."""
-
-    def __init__(self) -> None:
-        self.asked_for: list[str] = []
-        self.refused = False
-
-    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:  # noqa: ANN401  (azure-core's signature)
-        """Always the same token."""
-        if self.refused:
-            raise ClientAuthenticationError("no identity at https://login.example/tell-tale")
-        self.asked_for.extend(scopes)
-        return AccessToken(TOKEN, 4_102_444_800)
-
-
-class Vault:
-    """The real SDK talking HTTPS to a server that asks for a bearer token as a vault does."""
-
-    def __init__(self, authority: LoopbackAuthority, server: HttpReceiver) -> None:
-        self.values: dict[str, str] = {}
-        self.server = server
-        self.server.otherwise = self.answer
-        self.clock = Clock()
-        self.identity = Identity()
-        self.opened = 0
-        self._authority = authority
-        self.secrets = KeyVaultSecrets(self._open, self.clock)
-
-    def reads(self) -> list[str]:
-        """Names of the secrets that were read with a token, in order."""
-        return [_name(request) for request in self.server.requests if "authorization" in request.headers]
-
-    def fail(self, *replies: Scripted) -> None:
-        """Answer the next requests with these."""
-        self.server.script(replies)
-
-    def answer(self, request: Request) -> Reply:
-        """As Key Vault does: a challenge, or the secret as JSON."""
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
-            challenge = (
-                'Bearer authorization="https://login.example/tenant", resource="https://vault.azure.net"'
-            )
-            return Reply(401, {"WWW-Authenticate": challenge}, b"")
-        name = _name(request)
-        if name not in self.values:
-            return _json(404, '{"error": {"code": "SecretNotFound", "message": "tell-tale"}}')
-        where = f"{self.server.url}/secrets/{name}/1"
-        return _json(
-            200, f'{{"value": "{self.values[name]}", "id": "{where}", "attributes": {{"enabled": true}}}}'
-        )
-
-    def _open(self) -> Any:  # noqa: ANN401  (the SDK's client)
-        self.opened += 1
-        credential: TokenCredential = self.identity
-        return open_vault(
-            self.server.url,
-            credential=credential,
-            connection_verify=self._authority.bundle,
-            verify_challenge_resource=False,
-            retry_total=0,
-        )
-
-
-def _name(request: Request) -> str:
-    return request.path.split("/")[2].partition("?")[0]
-
-
-def _json(status: int, body: str) -> Reply:
-    return Reply(status, {"Content-Type": "application/json"}, body.encode())
-
-
-DISABLED = _json(
-    403, '{"error": {"code": "Forbidden", "message": "", "innererror": {"code": "SecretDisabled"}}}'
-)
+DAY = 86_400.0
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +26,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> LoopbackAuthority:
 
 
 @pytest.fixture
-def vault(authority: LoopbackAuthority) -> Iterator[Vault]:
-    with HttpReceiver(tls=authority.server) as server:
-        vault = Vault(authority, server)
+def vault(authority: LoopbackAuthority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
+    with a_vault(authority, monkeypatch) as vault:
         vault.values["slack-ops"] = "first-value"
         yield vault
 
@@ -232,7 +138,7 @@ def test_that_a_secret_does_not_exist_is_believed_for_half_a_minute(vault: Vault
 
 @pytest.mark.parametrize(
     ("gone", "why"),
-    [(_json(404, "{}"), "no such secret"), (DISABLED, "disabled")],
+    [(as_json(404, {}), "no such secret"), (DISABLED, "disabled")],
     ids=["deleted", "disabled"],
 )
 def test_a_secret_that_was_taken_away_is_not_served_stale(vault: Vault, gone: Reply, why: str) -> None:
@@ -249,7 +155,7 @@ def test_a_secret_that_was_taken_away_is_not_served_stale(vault: Vault, gone: Re
         (Reply(500, {}, b"tell-tale"), "answered 500"),
         (Reply(reset=True), "did not answer"),
         (Reply(401, {"WWW-Authenticate": "nonsense"}), "answered 401"),
-        (_json(200, '{"value": "", "id": "https://tell-tale/secrets/a/1"}'), "empty"),
+        (as_json(200, {"value": "", "id": "https://tell-tale/secrets/a/1"}), "empty"),
     ],
 )
 def test_a_vault_in_trouble_is_told_without_its_address(vault: Vault, trouble: Reply, why: str) -> None:
@@ -311,12 +217,26 @@ def test_a_forgotten_secret_is_read_again(vault: Vault) -> None:
     vault.secrets.forget("never-heard-of")
 
 
-def test_a_secret_just_read_is_not_read_again_however_often_it_is_forgotten(vault: Vault) -> None:
+def test_a_secret_that_was_rotated_a_moment_after_it_was_read_is_read_again_at_once(vault: Vault) -> None:
+    vault.secrets.get("slack-ops")
+    vault.values["slack-ops"] = "second-value"
+    vault.secrets.forget("slack-ops")
+    assert vault.secrets.get("slack-ops") == "second-value"
+
+
+@pytest.mark.parametrize(("after", "reads"), [(9.9, 2), (10.0, 3), (10.1, 3)], ids=["before", "at", "after"])
+def test_however_often_a_secret_is_forgotten_it_is_read_again_once_in_ten_seconds(
+    vault: Vault, after: float, reads: int
+) -> None:
     for _ in range(5):
         vault.secrets.get("slack-ops")
-        vault.clock.forward(1)
         vault.secrets.forget("slack-ops")
-    assert vault.reads() == ["slack-ops"]
+    vault.secrets.get("slack-ops")
+    assert len(vault.reads()) == 2
+    vault.clock.forward(after)
+    vault.secrets.forget("slack-ops")
+    vault.secrets.get("slack-ops")
+    assert len(vault.reads()) == reads
 
 
 def test_a_forgotten_value_never_comes_back_from_a_fetch_that_was_under_way(

@@ -40,6 +40,10 @@ class Drawer:
             raise SecretUnavailable(f"there is no secret {name}")
         return self.values[name]
 
+    def accepted(self, name: str) -> list[str]:
+        """The value alone."""
+        return [self.get(name)]
+
     def forget(self, name: str) -> None:
         """Nothing is cached."""
 

@@ -152,6 +152,10 @@ class OneSecret:
             raise SecretUnavailable(name)
         return self.value
 
+    def accepted(self, name: str) -> list[str]:
+        """The value alone."""
+        return [self.get(name)]
+
     def forget(self, name: str) -> None:
         """Nothing is cached."""
 

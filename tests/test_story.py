@@ -315,13 +315,16 @@ def test_a_channel_that_fails_is_followed_by_the_contact_s_next(stage: Stage) ->
     assert "delivered" in stage.types(incident)
 
 
-def test_a_contact_whom_no_channel_reaches_raises_an_alarm(stage: Stage) -> None:
+def test_a_contact_whom_no_channel_reaches_raises_an_alarm_and_escalates_at_once(stage: Stage) -> None:
     stage.directory(a_directory(oncall=("broken",), lead=("log",), manager=("log",)))
     incident = stage.opened()
     stage.advance(incident)
 
     assert "contact-unreachable" in stage.types(incident)
-    assert stage.sent == [("manager", "alarm", "no channel of oncall took the notification")]
+    assert sorted(stage.sent) == [
+        ("lead", "escalation", "escalation step 2 of 3"),
+        ("manager", "alarm", "no channel of oncall took the notification"),
+    ]
 
 
 def test_a_contact_that_left_the_plan_raises_an_alarm(stage: Stage) -> None:

@@ -85,6 +85,14 @@ def a_rich_week() -> MemoryTimelines:
         .alerts(NOON, opened=1, updated=4)
         .escalated(NOON, 1)
         .delivered(NOON + seconds(2))
+        .first_told(NOON + seconds(3), NOON + seconds(2))
+        .receipt(NOON + seconds(5))
+        .receipt(NOON + seconds(9), "read")
+        .receipt(NOON + seconds(9), "undelivered", "000002-oncall-1")
+        .tell("held-back", NOON + seconds(30), {"contact": "oncall"})
+        .tell("caught-up", NOON + minutes(1), {"contact": "oncall", "count": 1, "withdrawn": False})
+        .tell("still-open", NOON + minutes(2), {"nth": 1})
+        .acted_on(NOON + minutes(4), "slack")
         .acknowledged(NOON + minutes(4))
         .resolved(NOON + hours(1)),
         Story("INC-00000002-1")
@@ -125,6 +133,7 @@ def a_rich_week() -> MemoryTimelines:
         Story("INC-00000005-1")
         .opened(NOON, drill="=db-down", severity="P3", respond_due=due)
         .escalated(NOON, 1)
+        .first_told(NOON + seconds(1))
         .acknowledged(NOON + minutes(2))
         .resolved(NOON + minutes(8)),
         Story("INC-00000006-1").pending(NOON).alerts(NOON, pending=4).tell("dropped", NOON + minutes(2)),
@@ -349,6 +358,29 @@ def test_no_figure_can_be_changed(tmp_path: Path, members: dict[str, bytes], pat
     assert f"kpis.{'.'.join(path)}" in outcome.failures[0]
 
 
+@pytest.mark.parametrize(
+    ("stands", "forged_to"),
+    [
+        (b"time_to_first_told_seconds,2,", b"time_to_first_told_seconds,1,"),
+        (b"drill_time_to_first_told_seconds,1,", b"drill_time_to_first_told_seconds,0,"),
+        (b"incident_untold,1,", b"incident_untold,0,"),
+        (b"receipt_succeeded,0,", b"receipt_succeeded,1,"),
+        (b"receipt,1,P1/api/undelivered", b"receipt,1,P1/api/delivered"),
+        (b"acted_on,1,P1/api/slack", b"acted_on,1,P1/api/link"),
+        (b"held_back,1,", b"held_back,2,"),
+        (b"still_open_reminded,1,", b"still_open_reminded,3,"),
+    ],
+)
+def test_no_fact_of_who_was_told_can_be_changed(
+    tmp_path: Path, members: dict[str, bytes], stands: bytes, forged_to: bytes
+) -> None:
+    assert stands in members["audit.csv"]
+    audit = members["audit.csv"].replace(stands, forged_to, 1)
+    outcome = run(zip_of(forged(members, audit_csv=audit), tmp_path / "b.zip"))
+    assert outcome.code == 1
+    assert outcome.failures[0].startswith("audit.csv row "), outcome.said
+
+
 def test_a_row_that_was_changed_with_all_its_hashes_is_found_and_named(
     tmp_path: Path, members: dict[str, bytes]
 ) -> None:
@@ -358,7 +390,7 @@ def test_a_row_that_was_changed_with_all_its_hashes_is_found_and_named(
     outcome = run(zip_of(forged(members, audit_csv=audit), tmp_path / "b.zip"))
     assert outcome.code == 1
     assert re.match(
-        r"audit.csv row 11 \(line 12\): value of 11: '24' stands there, .* '240'", outcome.failures[0]
+        r"audit.csv row 20 \(line 21\): value of 20: '24' stands there, .* '240'", outcome.failures[0]
     )
     incidents = members["incidents.csv"].replace(b",P1,", b",P2,", 1)
     outcome = run(zip_of(forged(members, incidents_csv=incidents), tmp_path / "b.zip"))
@@ -459,7 +491,7 @@ def test_an_event_that_was_changed_breaks_its_chain(tmp_path: Path, members: dic
     timeline = members["timeline.jsonl"].replace(b'"by":"person"', b'"by":"source"', 1)
     outcome = run(zip_of(forged(members, timeline_jsonl=timeline), tmp_path / "b.zip"))
     assert any(
-        failure == "timeline.jsonl line 6: INC-00000001-1 event 6: its content does not have its hash"
+        failure == "timeline.jsonl line 14: INC-00000001-1 event 14: its content does not have its hash"
         for failure in outcome.failures
     ), outcome.said
 
@@ -872,7 +904,7 @@ STEPS = """
 acknowledged acknowledged-by-tocsin expired resolved resolved-by-source reopened raised escalated by-hand
 exhausted breached delivered failed withdrawn unreachable missing alerts noted open invented
 changed empty informed lapsed updated checked review completed item item pending dropped
-drill-missed digest-failed coverage-gap
+drill-missed digest-failed coverage-gap told told-before received acted held-back caught-up still-open
 """
 NAMES = st.text(max_size=12)
 
@@ -896,6 +928,9 @@ def tell(story: Story, step: str, at: datetime, number: int) -> None:
         "drill-missed": "drill-missed",
         "digest-failed": "digest-failed",
         "coverage-gap": "coverage-gap",
+        "held-back": "held-back",
+        "caught-up": "caught-up",
+        "still-open": "still-open",
     }
     if step in simple:
         story.tell(simple[step], at)
@@ -926,6 +961,8 @@ def tell_more(story: Story, step: str, at: datetime, number: int) -> None:
         story.resolved(at, "source")
     elif step in ("review", "completed", "item", "changed", "lapsed", "updated", "checked", "pending"):
         tell_of_plans(story, step, at, number)
+    elif step in ("told", "told-before", "received", "acted"):
+        tell_of_telling(story, step, at, number)
     else:
         story.alerts(at, opened=number % 2, updated=number)
 
@@ -944,6 +981,15 @@ def tell_of_plans(story: Story, step: str, at: datetime, number: int) -> None:
         "pending": lambda: story.pending(at),
     }
     tells[step]()
+
+
+def tell_of_telling(story: Story, step: str, at: datetime, number: int) -> None:
+    if step.startswith("told"):
+        story.first_told(at, at - minutes(number) if step == "told-before" else at)
+    elif step == "received":
+        story.receipt(at, ("delivered", "read", "undelivered")[number % 3], f"000002-oncall-{number % 2}")
+    else:
+        story.acted_on(at, ("link", "slack", "sms")[number % 3])
 
 
 @st.composite

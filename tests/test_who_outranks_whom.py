@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from shared.adapters.incident_tables import IncidentTables
-from shared.domain.change import Telling
 from shared.domain.delivery import Kind, Message, Words
 from shared.domain.errors import Refused, StoreUnavailable
 from shared.domain.incident import MOST_WAITS
@@ -19,6 +18,7 @@ from shared.domain.matrix import Inform, Severity, Step, Updates
 from shared.domain.oncall import Rotation
 from shared.domain.plan import Classification, Declaration, Directory, Match, Rules, Template
 from shared.domain.response import Escalate, Note, Reopen, Resolve
+from shared.domain.telling import Telling
 from shared.domain.timeline import GENESIS, seal
 from tests.afterwards import Course, types, with_afterwards, words
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, seconds, some_rules

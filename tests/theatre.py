@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import functools
 import html
+import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,6 +51,8 @@ DOOMSDAY = datetime(2100, 1, 1, tzinfo=UTC)
 NOT_WITH_THE_OTHERS = {"export_weeks"}
 """Timers that only `Theatre.run` fires."""
 BY_SECRET_URL = ("slack", "teams")
+PROVIDERS = "https://providers.example"
+"""In a plan: the address at which the theatre plays providers, whose first part names one, ``…/sms``."""
 NOT_WORDS = {"type", "$schema", "version", "contentType", "action_id", "style", "size", "weight", "color",
              "spacing", "width", "emoji", "wrap"}  # fmt: skip
 NO_APPOINTMENTS = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Tocsin tests//EN\r\nEND:VCALENDAR\r\n"
@@ -64,9 +67,12 @@ class Told:
     when: str
     """The same as ``2026-11-18 14:00``, with seconds where there are any, in the theatre's time zone."""
     channel: str
-    """The secret that holds the provider's URL, or ``email``. What goes to a log is told to nobody."""
+    """The secret that holds the provider's URL, else the first part of its address, or ``email``.
+
+    What goes to a log is told to nobody.
+    """
     to: str | None
-    """The address of a mail."""
+    """The address of a mail; the number of a text or call; the channel or person in Slack."""
     subject: str
     """The mail's subject; of other channels the first line."""
     text: str
@@ -103,13 +109,16 @@ class Theatre:
         """``plans`` by name as YAML; ``zone`` is how instants without an offset are read and shown."""
         self.zone = ZoneInfo(zone)
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
-        self.refusing: dict[str, int] = {}
-        """Secret -> the status with which the provider behind it answers instead of taking what comes."""
+        self.refusing: dict[str, int | Reply] = {}
+        """Channel, as `Told` names it -> what its provider answers instead of taking what comes."""
+        self.playing: dict[str, Callable[[Request], Reply]] = {}
+        """First part of an address below `PROVIDERS` -> who plays the provider there."""
+        self.secrets: dict[str, str] = {}
+        """Name -> value, of every secret that the app is given."""
         self.calendars: dict[str, str] = {}
         """Secret -> the ICS that its address gives."""
         self._storage, self._folder, self._hand, self._plans = storage, folder, hand, dict(plans)
         self._started = False
-        self._known: dict[str, str] = {}
         self._heard: list[Told] = []
         self._deliveries: dict[str, tuple[str, Delivery]] = {}
         self._open = ExitStack()
@@ -118,14 +127,14 @@ class Theatre:
         house()  # before the environment is ours: it starts once for all
         folder = self._folder / "plans"
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in self._plans.items():
-            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-        self.plans: dict[str, Plan] = {plan.name: plan for plan in load(folder)}
         with ExitStack() as opening:
             opening.callback(empty, self._storage)  # no deadline is left for another test's sweep
             self.web = opening.enter_context(HttpReceiver(self._answer))
             self.mail = opening.enter_context(SmtpReceiver(heard=self._take_mail))
-            self._known = self._secrets()
+            for name, text in self._plans.items():
+                (folder / f"{name}.yaml").write_text(text.replace(PROVIDERS, self.web.url), encoding="utf-8")
+            self.plans: dict[str, Plan] = {plan.name: plan for plan in load(folder)}
+            self.secrets = self._secrets()
             empty(self._storage)
             self._open = opening.pop_all()
         tables = StorageClients(StorageAccess(self._storage)).tables()
@@ -174,7 +183,7 @@ class Theatre:
         headers = dict(KEY)
         trust = self.plans[plan].sources.get(source)
         if trust is not None and trust.bearer_secret is not None:
-            headers["Authorization"] = f"Bearer {self._known[trust.bearer_secret]}"
+            headers["Authorization"] = f"Bearer {self.secrets[trust.bearer_secret]}"
         answer = self.call("POST", f"/api/v1/plans/{plan}/alerts/{source}", payload, headers=headers)
         assert answer.status == 202, answer
         self._run_timers()
@@ -255,7 +264,7 @@ class Theatre:
             "PUBLIC_URL": PUBLIC_URL,
             "WEBSITE_AUTH_ENABLED": "True",
             "WEBSITE_HOSTNAME": f"127.0.0.1:{house().port}",
-            **{setting_of(name): value for name, value in self._known.items()},
+            **{setting_of(name): value for name, value in self.secrets.items()},
         }
         for name, value in settings.items():
             self._hand.setenv(name, value)
@@ -268,7 +277,8 @@ class Theatre:
             for trust in plan.sources.values():
                 found |= {name: f"trust-{name}" for name in (trust.bearer_secret, trust.hmac_secret) if name}
             for channel in plan.directory.channels.values():
-                assert channel.url is None, f"{plan.name}: nobody in a theatre answers at {channel.url}"
+                played = channel.url is None or channel.url.startswith(self.web.url)
+                assert played, f"{plan.name}: nobody in a theatre answers at {channel.url}"
                 found |= self._of_channel(channel.kind, channel.secret, channel.options.get("url_secret"))
             calendars = [contact.calendar for contact in plan.directory.contacts.values()]
             for secret in [calendar.secret for calendar in calendars if calendar and calendar.secret]:
@@ -299,15 +309,38 @@ class Theatre:
                 self.run(name)
 
     def _answer(self, request: Request) -> Reply:
-        name = request.path.strip("/")
+        name = urlsplit(request.path).path.strip("/").partition("/")[0]
         if request.method == "GET":
             return Reply(200, body=self.calendars.get(name, NO_APPOINTMENTS).encode())
         if name in self.refusing:
-            return Reply(self.refusing[name])
+            refusal = self.refusing[name]
+            return refusal if isinstance(refusal, Reply) else Reply(refusal)
+        if name in self.playing:
+            reply = self.playing[name](request)
+            self._hear_provider(name, request, reply)
+            return reply
         lines = list(words(request.json()))
         key = request.headers["idempotency-key"]
         self._hear(name, None, lines[0], "\n".join(lines), key)
         return Reply(200)
+
+    def _hear_provider(self, name: str, request: Request, reply: Reply) -> None:
+        """What a provider took that can be read or heard; updates of what stands there are not."""
+        answer = json.loads(reply.body) if reply.body.startswith(b"{") else {}
+        if reply.reset or reply.status >= 300 or answer.get("ok") is False:
+            return
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            form = dict(parse_qsl(request.body.decode()))
+            text = form.get("Body") or re.sub("<[^>]+>", "\n", form.get("Twiml", ""))
+            lines, to = [plain(line) for line in text.splitlines() if line], form.get("To")
+        else:
+            stated = request.json()
+            lines, to = list(words(stated)), stated.get("channel")
+        key = request.headers.get("idempotency-key")
+        if key is None and request.path.endswith("/chat.postMessage"):
+            key = f"{answer['channel']}:{answer['ts']}"
+        if key is not None and lines:
+            self._hear(name, to, lines[0], "\n".join(lines), key)
 
     def _take_mail(self, mail: Mail) -> None:
         body = mail.message.get_body(("plain",))
@@ -328,6 +361,9 @@ class Theatre:
             for _, incident, _ in self._index.newest(None, None, None):
                 for delivery in store.deliveries(store.load(incident).incident):
                     self._deliveries[delivery.idempotency_key] = incident, delivery
+                    for attempt in delivery.attempts:
+                        if attempt.provider_id is not None:  # Slack is given no key
+                            self._deliveries[attempt.provider_id] = incident, delivery
         self._heard = [self._recognised(told) for told in self._heard]
 
     def _recognised(self, told: Told) -> Told:

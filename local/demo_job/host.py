@@ -43,6 +43,16 @@ class Client:
         """Call as ``name:Role``."""
         return self._call(method, path, expect, who, body)
 
+    def follow(self, link: str, press: str | None = None) -> None:
+        """Look at the page behind a link, or press one of its buttons; nobody signs in."""
+        answer = (
+            self.session.get(link, timeout=30)
+            if press is None
+            else self.session.post(link, data={"action": press}, timeout=30)
+        )
+        if answer.status_code != 200:
+            raise DemoFailed(f"the link answered {answer.status_code}: {answer.text[:500]}")
+
     def _call(self, method: str, path: str, expect: int, who: str | None, body: bytes) -> requests.Response:
         headers = {"Authorization": f"Bearer local:{who}"} if who else {"x-functions-key": "local"}
         answer = self.session.request(method, self.base + path, data=body, headers=headers, timeout=30)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from shared.domain.errors import SecretUnavailable
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,126}")
+PREVIOUS = "__PREVIOUS"
+"""Follows the name of a setting where another holds the value before."""
 _UNRESOLVED = "@Microsoft.KeyVault("
 """What the platform leaves in a setting whose Key Vault reference it could not resolve."""
 
@@ -34,6 +36,12 @@ class AppSettingSecrets:
         if value.startswith(_UNRESOLVED):
             raise SecretUnavailable(f'secret "{name}": the Key Vault reference in {setting} was not resolved')
         return value
+
+    def accepted(self, name: str) -> Sequence[str]:
+        """The value; then, where there is one, the one before (`PREVIOUS`). Raises SecretUnavailable."""
+        value, previous = self.get(name), self._settings.get(setting_of(name) + PREVIOUS, "")
+        usable = previous and previous != value and not previous.startswith(_UNRESOLVED)
+        return [value, previous] if usable else [value]
 
     def forget(self, name: str) -> None:
         """Nothing is cached: a changed setting restarts the process."""

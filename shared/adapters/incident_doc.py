@@ -7,20 +7,21 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from shared.domain.incident import ActionItem, Held, Incident, Ladder, Review, UpdateDue
+from shared.domain.incident import ActionItem, Held, HeldBack, Incident, Ladder, Review, UpdateDue
 from shared.domain.sla import Clock
 from shared.domain.timeline import parse_stamp, stamp
 
 _PLAIN = (
     "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
     "status", "acknowledged_by", "resolved_by", "alert_count", "length", "head", "version", "week",
-    "drill", "progress", "progress_outside", "code",
+    "drill", "progress", "progress_outside", "code", "still_open_nth",
 )  # fmt: skip
-_LISTS = ("told", "commands", "informed", "heard")
+_LISTS = ("told", "commands", "informed", "heard", "receipts", "shown")
 _MAPS = ("roles", "checked")
 _TIMES = (
     "opened_at", "acknowledged_at", "acknowledgement_expires", "resolved_at", "week_due", "deliver_at",
     "deadline", "recorded_at", "since", "began",
+    "first_told_at", "still_open_at",
 )  # fmt: skip
 
 
@@ -35,6 +36,8 @@ def incident_doc(incident: Incident) -> dict[str, Any]:
     doc["outsiders"] = [list(each) for each in incident.outsiders]
     doc["updates"] = [_part(each) for each in incident.updates]
     doc["items"] = [_part(each) for each in incident.items]
+    doc["held_back"] = [_part(each) for each in incident.held_back]
+    doc["spoken"] = _plain(incident.spoken)
     doc |= {name: _part(part) for name in _PARTS if (part := getattr(incident, name)) is not None}
     return doc
 
@@ -50,6 +53,8 @@ def incident_fields(doc: Mapping[str, Any]) -> dict[str, Any]:
     values["said"] = tuple((kind, seq) for kind, seq in doc.get("said", ()))
     values["updates"] = tuple(_of(UpdateDue, each, ("due",)) for each in doc.get("updates", ()))
     values["items"] = tuple(_of(ActionItem, each, ("due",)) for each in doc.get("items", ()))
+    values["held_back"] = tuple(_of(HeldBack, each, ("until",)) for each in doc.get("held_back", ()))
+    values["spoken"] = {key: parse_stamp(text) for key, text in doc.get("spoken", {}).items()}
     for name, (kind, times) in _PARTS.items():
         if doc.get(name) is not None:
             values[name] = _of(kind, doc[name], times)

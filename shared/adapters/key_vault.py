@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.vault_versions import Version, earlier_version, explained
 from shared.domain.errors import SecretUnavailable
 
 if TYPE_CHECKING:
@@ -29,8 +31,14 @@ SILENT_SECONDS = 5.0
 WAIT_SECONDS = 3.0
 """How long a caller waits for the vault; what comes later still enters the cache."""
 CURRENT_SECONDS = 10.0
-"""A value this young is not forgotten, lest forged calls make us ask the vault for each of them."""
+"""For so long after a secret was forgotten it is not forgotten again, lest forged calls make us ask the vault
+for each of them."""
+REFUSED = frozenset({401, 403})
+"""What an identity gets that may not list versions; it is not asked again each time."""
+SHOWN_OF_VERSION = 8
+"""Digits of a version that are logged."""
 _NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
+_log = logging.getLogger(__name__)
 
 
 def open_vault(
@@ -58,9 +66,14 @@ class _Known:
 
     ask_again_at: float
     value: str | None = None
-    read_at: float = 0.0
     why: str = ""
     """Why there is no value, or why it is old."""
+    version: Version | None = None
+    serves_until: float = 0.0
+    """When even an old value is served no more."""
+
+
+_Ask = Callable[["SecretClient", _Known | None], _Known]
 
 
 class KeyVaultSecrets:
@@ -74,7 +87,10 @@ class KeyVaultSecrets:
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
+        """By the name of a secret; by name, slash and version what went before that version."""
         self._fetches: dict[str, tuple[object, Future[None]]] = {}
+        self._forgotten: dict[str, float] = {}
+        self._in_use: dict[str, str] = {}
         self._client: SecretClient | None = None
         self._client_lock = threading.Lock()
 
@@ -83,64 +99,135 @@ class KeyVaultSecrets:
 
         Raises SecretUnavailable. Waits for the vault at most `WAIT_SECONDS`.
         """
-        if not _NAME.fullmatch(name):
-            raise SecretUnavailable(f"{name[:127]!r} cannot be the name of a secret")
-        with self._lock:
-            known = self._known.get(name)
-            if known is not None and self._clock() < known.ask_again_at:
-                return self._served(name, known)
-            fetch = self._fetches[name][1] if name in self._fetches else self._start(name)
-        if wait([fetch], timeout=WAIT_SECONDS).done:
-            fetch.result()
-        with self._lock:
-            return self._served(name, self._known.get(name, known))
+        return self._current(name)[0]
+
+    def accepted(self, name: str) -> Sequence[str]:
+        """The current value; then, within a day of its making, that of the version before it.
+
+        The version before is asked for here only, and left out where it is disabled, has expired or cannot
+        be read. Raises SecretUnavailable; waits for the vault at most twice `WAIT_SECONDS`.
+        """
+        value, current = self._current(name)
+        if current.version is None:
+            return [value]
+
+        def ask(client: SecretClient, known: _Known | None) -> _Known:
+            return self._ask_for_earlier(client, name, current, known)
+
+        earlier = self._learnt(f"{name}/{current.version.id}", ask)
+        if earlier is None or earlier.value in (None, value) or self._clock() >= earlier.serves_until:
+            return [value]
+        return [value, str(earlier.value)]
 
     def forget(self, name: str) -> None:
-        """Ask the vault at the next `get`, and never serve the old value again."""
+        """Ask the vault at the next `get`, and never serve the old values again."""
         with self._lock:
-            known = self._known.get(name)
-            if known is not None and self._clock() - known.read_at >= CURRENT_SECONDS:
-                del self._known[name]
-                self._fetches.pop(name, None)  # it may have read the old value: nobody waits for it now
+            now = self._clock()
+            if name not in self._known or now - self._forgotten.get(name, -CURRENT_SECONDS) < CURRENT_SECONDS:
+                return
+            self._forgotten[name] = now
+            self._drop(name, all_of_it=True)
 
-    def _served(self, name: str, known: _Known | None) -> str:
+    def version(self, name: str) -> str | None:
+        """Id of the version whose value was last read; None where none was."""
+        return self._in_use.get(name)
+
+    def _current(self, name: str) -> tuple[str, _Known]:
+        if not _NAME.fullmatch(name):
+            raise SecretUnavailable(f"{name[:127]!r} cannot be the name of a secret")
+        known = self._learnt(name, lambda client, known: self._ask(client, name, known))
         if known is None:
             raise SecretUnavailable(f'secret "{name}": the vault did not answer in time')
-        if known.value is None or self._clock() - known.read_at > STALE_SECONDS:
+        if known.value is None or self._clock() > known.serves_until:
             raise SecretUnavailable(f'secret "{name}": {known.why or "the vault did not answer in time"}')
-        return known.value
+        return known.value, known
 
-    def _start(self, name: str) -> Future[None]:
+    def _learnt(self, key: str, ask: _Ask) -> _Known | None:
+        """What is known, asked anew where it is time to; None where the vault takes too long."""
+        give_up_at = time.monotonic() + WAIT_SECONDS
+        while True:
+            with self._lock:
+                known = self._known.get(key)
+                if known is not None and self._clock() < known.ask_again_at:
+                    return known
+                fetch = self._fetches[key][1] if key in self._fetches else self._start(key, ask)
+            done = wait([fetch], timeout=max(0.0, give_up_at - time.monotonic())).done
+            if done:
+                fetch.result()
+            known = self._known.get(key)
+            if known is not None or not done:  # else it was forgotten while it was fetched
+                return known
+
+    def _start(self, key: str, ask: _Ask) -> Future[None]:
         threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tocsin-vault")
         ticket = object()
-        fetch = threads.submit(self._fetch, name, ticket, self._known.get(name))
+        fetch = threads.submit(self._fetch, key, ask, ticket, self._known.get(key))
         threads.shutdown(wait=False)
-        self._fetches[name] = (ticket, fetch)
+        self._fetches[key] = (ticket, fetch)
         return fetch
 
-    def _fetch(self, name: str, ticket: object, known: _Known | None) -> None:
+    def _fetch(self, key: str, ask: _Ask, ticket: object, known: _Known | None) -> None:
         learnt = None
         try:
-            learnt = self._ask(self._opened(), name, known)
+            learnt = ask(self._opened(), known)
         finally:
             with self._lock:
-                if name in self._fetches and self._fetches[name][0] is ticket:
-                    del self._fetches[name]
+                if key in self._fetches and self._fetches[key][0] is ticket:
+                    del self._fetches[key]
                     if learnt is not None:
-                        self._known[name] = learnt
+                        self._keep(key, learnt)
+
+    def _keep(self, key: str, learnt: _Known) -> None:
+        self._known[key] = learnt
+        if "/" in key or learnt.version is None or self._in_use.get(key) == learnt.version.id:
+            return
+        self._drop(key, all_of_it=False)
+        self._in_use[key] = learnt.version.id
+        _log.info('secret "%s": version %s is in use', key, learnt.version.id[:SHOWN_OF_VERSION])
+
+    def _drop(self, name: str, *, all_of_it: bool) -> None:
+        """Drop what is known of earlier versions, and of the current one too; nobody waits for it now."""
+        for table in (self._known, self._fetches):
+            for key in [key for key in table if key.startswith(f"{name}/") or (all_of_it and key == name)]:
+                del table[key]
 
     def _ask(self, client: SecretClient, name: str, known: _Known | None) -> _Known:
         from azure.core.exceptions import AzureError
 
         try:
-            value = client.get_secret(name).value
+            secret = client.get_secret(name)
         except (AzureError, ValueError) as fault:  # ValueError: a challenge that the SDK does not trust
-            return self._without(known, *_explained(fault))
+            return self._without(known, *explained(fault))
         now = self._clock()
-        if not value:
+        if not secret.value:
             return _Known(now + ABSENT_SECONDS, why="it is empty")
-        fresh = FRESH_SECONDS * (1 + JITTER * SystemRandom().uniform(-1, 1))
-        return _Known(now + fresh, value, now)
+        properties = secret.properties
+        version = Version(properties.version, properties.created_on) if properties.version else None
+        return _Known(self._fresh_until(), secret.value, version=version, serves_until=now + STALE_SECONDS)
+
+    def _ask_for_earlier(
+        self, client: SecretClient, name: str, current: _Known, known: _Known | None
+    ) -> _Known:
+        from azure.core.exceptions import AzureError
+
+        if current.version is None:
+            raise AssertionError("asked for what went before a version that has no id")
+        try:
+            found = earlier_version(client, name, current.version)
+        except (AzureError, ValueError) as fault:
+            gone, why = explained(fault)
+            _log.info('secret "%s": no earlier version is accepted: %s', name, why)
+            learnt = self._without(known, gone, why)
+            if gone or learnt.value is not None or getattr(fault, "status_code", None) not in REFUSED:
+                return learnt
+            return replace(learnt, ask_again_at=self._fresh_until())
+        if found is None:
+            return _Known(self._fresh_until())
+        value, seconds = found
+        return _Known(self._fresh_until(), value, serves_until=self._clock() + seconds)
+
+    def _fresh_until(self) -> float:
+        return self._clock() + FRESH_SECONDS * (1 + JITTER * SystemRandom().uniform(-1, 1))
 
     def _without(self, known: _Known | None, gone: bool, why: str) -> _Known:
         now = self._clock()
@@ -155,17 +242,3 @@ class KeyVaultSecrets:
             if self._client is None:
                 self._client = self._open_client()
             return self._client
-
-
-def _explained(fault: Exception) -> tuple[bool, str]:
-    """Whether the vault says that there is no value to be had, and why, without the SDK's URLs."""
-    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
-
-    if isinstance(fault, ResourceNotFoundError):
-        return True, "the vault has no such secret"
-    if isinstance(fault, HttpResponseError) and "SecretDisabled" in str(fault.error):
-        return True, "it is disabled"
-    if isinstance(fault, ClientAuthenticationError):
-        return False, "the vault, or the identity to ask it with, refused"
-    status = getattr(fault, "status_code", None)
-    return False, f"the vault answered {status}" if status else "the vault did not answer"

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from shared.adapters.plan_crowds import check_crowds
 from shared.adapters.plan_loudness import check_loudness
 from shared.adapters.plan_names import check_names, names_of, twice
+from shared.adapters.plan_reach import check_people
 from shared.adapters.plan_times import check_times
 from shared.adapters.plan_tree import each, mappings, nothings
 from shared.adapters.plan_values import did_you_mean, quoted
@@ -26,9 +27,13 @@ def check_sense(plan: object, known_sources: Collection[str] | None) -> Iterator
     yield from check_times(plan)
     yield from check_loudness(plan)
     yield from check_crowds(plan)
+    yield from check_people(plan)
     yield from _rules(plan)
     yield from _customers(plan)
     yield from _calendars(plan)
+    for loc, stated in each(plan, "chat"):
+        if stated == {}:
+            yield Flaw(loc, "names neither slack nor teams")
 
 
 def check_nothing(plan: object) -> Iterator[Flaw]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
+from shared.adapters.plan_reach import public_channels
 from shared.adapters.plan_tree import each, mappings
 from shared.adapters.plan_yaml import Flaw, Loc
 from shared.domain.change import MOST_OUTSIDE
@@ -53,9 +54,7 @@ def _outsiders(plan: object) -> Iterator[Flaw]:
 
 def _speechless(plan: object) -> Iterator[Flaw]:
     """Who is only reached in public hears the plan's own words or nothing: there must be some."""
-    public = {
-        str(loc[1]) for loc, flag in each(plan, "channels", "*", "options", "public") if str(flag) == "true"
-    }
+    public = public_channels(plan)
     contacts = {
         str(loc[-1])
         for loc, contact in mappings(plan, "contacts", "*")
@@ -72,6 +71,11 @@ def _speechless(plan: object) -> Iterator[Flaw]:
                 )
             if names and "template" not in told and kind not in known:
                 yield Flaw((*loc, "notify"), f"{min(names)} is reached in public alone and needs a template")
+    for loc, told in mappings(plan, "severities", "*", "still_open"):
+        names = {str(name) for _, name in each(told, "notify", "*")} & contacts
+        if names and "still-open" not in known:
+            why = f"{min(names)} is reached in public alone: name a template still-open"
+            yield Flaw((*loc, "notify"), why)
 
 
 def _deaf_alarm(plan: object) -> Iterator[Flaw]:
@@ -79,7 +83,8 @@ def _deaf_alarm(plan: object) -> Iterator[Flaw]:
     backed = {str(loc[-1]) for loc, rotation in mappings(plan, "rotations", "*") if "fallback" in rotation}
     rotations = {str(loc[-1]) for loc, _ in mappings(plan, "rotations", "*")}
     for loc, names in each(plan, "alarm", "notify"):
-        if isinstance(names, list) and names and not [n for n in names if n not in rotations or n in backed]:
+        named = {str(name) for name in names} if isinstance(names, list) else set()
+        if named and named <= rotations - backed:
             yield Flaw(loc, "reaches nobody while nobody is on call; name a contact as well")
 
 

@@ -1,11 +1,14 @@
-"""The parts of a plan document that are looked up late: people, rotations, channels, words, calendars."""
+"""The parts of a plan document that are looked up late: people, rotations, channels, words, calendars, and
+where chat and the public come in."""
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.adapters.channel_forms import ChannelKind
 from shared.adapters.plan_parts import Condition, Part
 from shared.adapters.plan_values import (
     WEEKDAYS,
@@ -19,16 +22,31 @@ from shared.adapters.plan_values import (
     LocalTime,
     Many,
     Name,
+    ObjectId,
     Option,
     Schedule,
     SecretName,
     SeverityName,
+    SlackUser,
+    SlackWorkspace,
+    StormWindow,
     Text,
     Timezone,
     Title,
     Turn,
     Weekday,
+    Whole,
+    Window,
 )
+from shared.domain.delivery import Kind
+
+
+class Restriction(Part):
+    """At which times: a layer is on duty, a way is open; to at or before from means the next day."""
+
+    days: Few[Weekday] = Field(default=list(WEEKDAYS), description="every day where not stated")
+    since: Clock = Field(default="00:00", alias="from")
+    to: Closing = "24:00"
 
 
 class Reach(Part):
@@ -36,6 +54,11 @@ class Reach(Part):
 
     channel: Name
     to: Text | None = Field(default=None, description="the address on that channel, where it needs one")
+    severities: Few[SeverityName] = Field(default=[], description="only for incidents of these; none: of all")
+    kinds: Few[Literal[Kind, "pages"]] = Field(
+        default=[], description="only for these notifications (pages: escalation and manual); none: for all"
+    )
+    only: Restriction | None = Field(default=None, description="only at these times, by the plan's clock")
 
 
 class Calendar(Part):
@@ -45,21 +68,36 @@ class Calendar(Part):
     secret: SecretName | None = None
 
 
+class Identities(Part):
+    """Who a contact is elsewhere."""
+
+    slack: SlackUser | None = Field(default=None, description="id of the person in Slack: U…")
+    teams: ObjectId | None = Field(default=None, description="object id of the person, as Teams tells it")
+    entra: ObjectId | None = Field(default=None, description="object id of the person in Entra ID")
+
+
 class Contact(Part):
     """A person, role or room; the first channel is tried first."""
 
     title: Title = ""
     reach: Few[Reach]
     calendar: Calendar | None = Field(default=None, description="where their absences stand, as ICS")
+    identities: Identities = Field(default_factory=Identities)
+    role: Literal["Reader", "Responder", "Commander", "Admin"] = Field(
+        default="Responder", description="what they may do from chat and by answering"
+    )
 
 
 class Channel(Part):
     """A way to reach somebody; its secret is named, never written."""
 
-    kind: Literal["webhook", "slack", "teams", "email", "log"]
+    kind: ChannelKind
     url: Text | None = Field(default=None, description="only where the address is no secret")
     secret: SecretName | None = None
     options: dict[Option, Text] = Field(default={})
+    fallback: Name | None = Field(
+        default=None, description="another channel, where this one's provider fails"
+    )
 
 
 class Trust(Part):
@@ -69,14 +107,6 @@ class Trust(Part):
     hmac_secret: SecretName | None = None
     signature_header: Header | None = None
     timestamp_header: Header | None = None
-
-
-class Restriction(Part):
-    """When a layer is on duty; to at or before from means the next day."""
-
-    days: Few[Weekday] = Field(default=list(WEEKDAYS), description="every day where not stated")
-    since: Clock = Field(default="00:00", alias="from")
-    to: Closing = "24:00"
 
 
 class Layer(Part):
@@ -143,3 +173,43 @@ class Digest(Part):
     business_days: Flag = False
     notify: Few[Name] = Field(description="contacts or rotations")
     template: Name | None = None
+
+
+class Storm(Part):
+    """When messages of many incidents to one contact are told together."""
+
+    more_than: Annotated[Whole, Field(ge=1, le=1000)] = Field(default=10, description="go out one by one")
+    within: StormWindow = Field(
+        default_factory=lambda: timedelta(minutes=5), description="1m to 1h; 5m where not stated"
+    )
+
+
+class SlackChat(Part):
+    """Where commands from Slack come from; names of secrets."""
+
+    signing_secret: SecretName
+    bot_secret: SecretName | None = Field(default=None, description="bot token, with which modals are opened")
+    workspace: SlackWorkspace | None = Field(default=None, description="only from this workspace: T…")
+
+
+class TeamsChat(Part):
+    """Where commands from Teams come from."""
+
+    secret: SecretName = Field(description="name of the outgoing webhook's security token")
+
+
+class Chat(Part):
+    """Where commands from chat may come from."""
+
+    slack: SlackChat | None = None
+    teams: TeamsChat | None = None
+
+
+class StatusPage(Part):
+    """What the public may read."""
+
+    title: Text
+    history: Window = Field(
+        default_factory=lambda: timedelta(days=14),
+        description="how long a resolved incident stays on it; 14d where not stated",
+    )

@@ -15,11 +15,14 @@ from pydantic_core import core_schema
 
 from shared.adapters.plan_directory import (
     Channel,
+    Chat,
     Contact,
     Digest,
     Drill,
     Rotation,
     RunbookRule,
+    StatusPage,
+    Storm,
     Template,
     Trust,
 )
@@ -47,6 +50,7 @@ from shared.adapters.plan_values import (
     Percent,
     SeverityName,
     Text,
+    Throttle,
     Timezone,
     Title,
     Whole,
@@ -58,6 +62,7 @@ class Targets(Part):
 
     time_to_acknowledge_mean: Whole | None = None
     time_to_resolve_mean: Whole | None = None
+    time_to_first_told_mean: Whole | None = None
     respond_sla_attainment: Percent | None = None
     resolve_sla_attainment: Percent | None = None
     first_response_within_5m: Percent | None = None
@@ -84,6 +89,10 @@ class PlanDocument(Part):
     group: Many[Grouping] = Field(default=[])
     reopen_within: Pause = Field(default_factory=timedelta)
     auto_resolve: Flag = True
+    throttle: Throttle = Field(
+        default_factory=lambda: timedelta(seconds=60),
+        description="one message per incident, contact and kind in this window, at most 1h; 0s: off",
+    )
     alarm: Alarm | None = None
     roles: dict[Name, Role] = Field(default={})
     checklists: dict[Name, Checklist] = Field(default={})
@@ -98,6 +107,9 @@ class PlanDocument(Part):
     runbooks: Many[RunbookRule] = Field(default=[])
     drills: dict[Name, Drill] = Field(default={})
     digests: dict[Name, Digest] = Field(default={})
+    storm: Storm = Field(default_factory=Storm)
+    chat: Chat = Field(default_factory=Chat)
+    status_page: StatusPage | None = Field(default=None, description="left out: the public reads nothing")
     links: dict[Name, Address] = Field(default={})
     targets: Targets = Field(default_factory=Targets)
 

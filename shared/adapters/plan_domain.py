@@ -7,12 +7,22 @@ from datetime import timedelta
 
 from shared.adapters import plan_parts as parts
 from shared.adapters.plan_documents import PlanDocument
-from shared.adapters.plan_late import digest, directory, drill, runbooks, source_trust, templates
+from shared.adapters.plan_late import (
+    chat,
+    digest,
+    directory,
+    drill,
+    runbooks,
+    source_trust,
+    status_page,
+    storm,
+    templates,
+)
 from shared.adapters.plan_match import match
 from shared.adapters.plan_values import WEEKDAYS, minutes_of
 from shared.adapters.rules_text import freeze
 from shared.domain.hours import BusinessHours
-from shared.domain.matrix import Inform, Repeat, Severity, Step, Updates
+from shared.domain.matrix import Inform, Repeat, Severity, Step, StillOpen, Updates
 from shared.domain.plan import (
     ActionItemRule,
     Checklist,
@@ -44,6 +54,9 @@ def plan_of(document: PlanDocument) -> Plan:
         drills=tuple(drill(name, each) for name, each in document.drills.items()),
         digests=tuple(digest(name, each) for name, each in document.digests.items()),
         links=dict(document.links),
+        storm=storm(document.storm),
+        chat=chat(document.chat),
+        status_page=status_page(document.status_page) if document.status_page else None,
     )
 
 
@@ -66,6 +79,7 @@ def _rules(document: PlanDocument) -> Rules:
         group=tuple(Grouping(rule.name, tuple(rule.by), match(rule.when)) for rule in document.group),
         reopen_within=document.reopen_within,
         auto_resolve=document.auto_resolve,
+        throttle=document.throttle,
         alarm=tuple(document.alarm.notify) if document.alarm else (),
         hours=_hours(document.hours) if document.hours else None,
         declare=tuple(Declaration(rule.name, rule.after, match(rule.when)) for rule in document.declare),
@@ -105,7 +119,12 @@ def _severity(name: str, severity: parts.Severity) -> Severity:
             for each in severity.inform
         ),
         updates=tuple(_updates(severity.updates)) if severity.updates else (),
+        still_open=_still_open(severity.still_open) if severity.still_open else None,
     )
+
+
+def _still_open(stated: parts.StillOpen) -> StillOpen:
+    return StillOpen(stated.every, tuple(stated.notify))
 
 
 def _updates(audiences: parts.Audiences) -> Iterator[Updates]:

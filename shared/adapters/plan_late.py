@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,40 +10,60 @@ from shared.adapters import plan_directory as parts
 from shared.adapters.plan_documents import PlanDocument
 from shared.adapters.plan_match import match
 from shared.adapters.plan_values import NTHS, WEEKDAYS, minutes_of
+from shared.domain.delivery import PAGES
 from shared.domain.oncall import Layer, Override, Restriction, Rotation
 from shared.domain.plan import (
     Calendar,
     Channel,
+    Chat,
     Contact,
-    Digest,
     Directory,
-    Drill,
     Reach,
     RunbookRule,
     SourceTrust,
+    StatusPage,
+    Storm,
     Template,
 )
+from shared.domain.schedule import Digest, Drill
 
 
 def directory(document: PlanDocument) -> Directory:
     """Contacts, channels and rotations; absences are read from calendars elsewhere."""
     return Directory(
         contacts={name: _contact(name, contact) for name, contact in document.contacts.items()},
-        channels={
-            name: Channel(name, channel.kind, channel.url, channel.secret, dict(channel.options))
-            for name, channel in document.channels.items()
-        },
+        channels={name: _channel(name, channel) for name, channel in document.channels.items()},
         rotations={
             name: _rotation(name, rotation, rotation.timezone or document.timezone)
             for name, rotation in document.rotations.items()
         },
+        timezone=document.timezone,
     )
 
 
+def _channel(name: str, channel: parts.Channel) -> Channel:
+    return Channel(name, channel.kind, channel.url, channel.secret, dict(channel.options), channel.fallback)
+
+
 def _contact(name: str, contact: parts.Contact) -> Contact:
-    reach = tuple(Reach(way.channel, way.to) for way in contact.reach)
     calendar = contact.calendar
-    return Contact(name, contact.title, reach, Calendar(calendar.url, calendar.secret) if calendar else None)
+    return Contact(
+        name=name,
+        title=contact.title,
+        reach=tuple(
+            Reach(way.channel, way.to, tuple(way.severities), _kinds(way.kinds), _restriction(way.only))
+            for way in contact.reach
+        ),
+        calendar=Calendar(calendar.url, calendar.secret) if calendar else None,
+        identities=contact.identities.model_dump(exclude_none=True),
+        role=contact.role,
+    )
+
+
+def _kinds(stated: Iterable[str]) -> tuple[str, ...]:
+    """Each kind once; ``pages`` written out."""
+    kinds = [kind for one in stated for kind in (sorted(PAGES) if one == "pages" else [one])]
+    return tuple(dict.fromkeys(kinds))
 
 
 def _rotation(name: str, rotation: parts.Rotation, timezone: str) -> Rotation:
@@ -121,3 +142,24 @@ def digest(name: str, stated: parts.Digest) -> Digest:
         business_days=stated.business_days,
         template=stated.template,
     )
+
+
+def storm(stated: parts.Storm) -> Storm:
+    """When many incidents are told together."""
+    return Storm(stated.more_than, stated.within)
+
+
+def chat(stated: parts.Chat) -> Chat:
+    """Where commands from chat may come from."""
+    slack = stated.slack
+    return Chat(
+        slack_signing_secret=slack.signing_secret if slack else None,
+        slack_bot_secret=slack.bot_secret if slack else None,
+        slack_workspace=slack.workspace if slack else None,
+        teams_secret=stated.teams.secret if stated.teams else None,
+    )
+
+
+def status_page(stated: parts.StatusPage) -> StatusPage:
+    """What the public may read."""
+    return StatusPage(stated.title, stated.history)

@@ -48,6 +48,10 @@ def _windows(severity: dict[str, object]) -> _Found:
         span = span_of(severity.get(key))
         if span is not None:
             yield key, (key,), span
+    for _, text in each(severity, "still_open", "every"):
+        span = span_of(text)
+        if span is not None:
+            yield "still_open every", ("still_open", "every"), span
     for loc, updates in mappings(severity, "updates", "*"):
         for key in ("every", "first_within"):
             stated = key if key in updates else "every"

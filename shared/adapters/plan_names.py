@@ -27,6 +27,7 @@ _REFERENCES: Mapping[str, tuple[str, ...]] = {
     "severities.*.inform.*.notify.*": _WHOM,
     "severities.*.updates.*.notify.*": _WHOM,
     "severities.*.updates.*.remind.*": _WHOM,
+    "severities.*.still_open.notify.*": _WHOM,
     "review.notify.*": _WHOM,
     "review.overdue.notify.*": _WHOM,
     "action_items.notify.*": _WHOM,
@@ -38,6 +39,8 @@ _REFERENCES: Mapping[str, tuple[str, ...]] = {
     "rotations.*.overrides.*.contact": _CONTACTS,
     "rotations.*.fallback": _CONTACTS,
     "contacts.*.reach.*.channel": ("channels",),
+    "channels.*.fallback": ("channels",),
+    "contacts.*.reach.*.severities.*": _SEVERITIES,
     "classify.*.severity": _SEVERITIES,
     "default_severity": _SEVERITIES,
     "checklists.*.severities.*": _SEVERITIES,
@@ -61,6 +64,8 @@ _LISTS = (
     "hours.days",
     "hours.holidays",
     "rotations.*.layers.*.only.days",
+    "contacts.*.reach.*.kinds",
+    "contacts.*.reach.*.only.days",
 )
 
 

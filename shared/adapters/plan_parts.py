@@ -18,6 +18,7 @@ from shared.adapters.plan_values import (
     Many,
     Name,
     Pause,
+    ReminderSpan,
     SeverityName,
     Span,
     Text,
@@ -113,6 +114,15 @@ class Repeat(Part):
     )
 
 
+class StillOpen(Part):
+    """Who is reminded that an incident is not resolved."""
+
+    every: ReminderSpan = Field(description="at least 5m")
+    notify: Few[Name] = Field(
+        default=[], description="contacts, rotations or roles; none: whoever has been told of it"
+    )
+
+
 class Severity(Part):
     """One row of the severity matrix."""
 
@@ -125,6 +135,7 @@ class Severity(Part):
     acknowledgement_expires: LongerSpan | None = None
     inform: Few[Inform] = Field(default=[])
     updates: Audiences | None = None
+    still_open: StillOpen | None = None
 
 
 class Classification(Part):

@@ -19,6 +19,7 @@ _SPANS = tuple(
         "severities.*.steps.*.after",
         "severities.*.repeat.every",
         "severities.*.inform.*.after",
+        "severities.*.still_open.every",
         "severities.*.updates.*.every",
         "severities.*.updates.*.first_within",
         "review.due_within",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Literal, TypeVar
@@ -18,7 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from shared.domain.hours import BusinessTime
+from shared.domain.hours import BusinessTime, nominal
 from shared.domain.hours import Span as DomainSpan
 
 LONGEST = timedelta(days=366)
@@ -39,6 +39,9 @@ CLOCK = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 CLOSING = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 LOCAL = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$"
 DAY = "^20[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+GUID = "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+SLACK_USER = "^[UW][A-Z0-9]{2,20}$"
+SLACK_WORKSPACE = "^T[A-Z0-9]{2,20}$"
 ADDRESS = "^https://[!-~]{1,500}$"
 BODY = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 SCHEDULE = f"^({'|'.join(NTHS)}) ({'|'.join(WEEKDAYS)})$"
@@ -52,6 +55,9 @@ PATTERNS = {
     COMPARISON: 'must be a comparison such as "> 10", ">= 25", "< 5", "<= 50" or "== 0"',
     CLOCK: 'must be a time of day such as "09:00"',
     CLOSING: 'must be a time of day such as "17:00", at most "24:00"',
+    GUID: "must be an object id: 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12",
+    SLACK_USER: "must be the id of a person in Slack, such as U0123ABCD",
+    SLACK_WORKSPACE: "must be the id of a workspace in Slack, such as T0123ABCD",
     ADDRESS: "must be an address that begins with https://",
     BODY: "must be text without control characters",
     SCHEDULE: "must be such as 'first friday' or 'every monday'",
@@ -123,6 +129,23 @@ def _longer(value: object) -> DomainSpan:
     span = _span(value)
     if span in {timedelta(0), BusinessTime(timedelta(0))}:
         raise ValueError("must be longer than nothing")
+    return span
+
+
+def _between(least: timedelta, most: timedelta, words: str) -> Callable[[timedelta], timedelta]:
+    def checked(value: timedelta) -> timedelta:
+        if not least <= value <= most:
+            raise ValueError(f"must be {words}")
+        return value
+
+    return checked
+
+
+def _reminder(value: object) -> DomainSpan:
+    """Longer than nothing by itself; ``next business day`` is long enough."""
+    span = _longer(value)
+    if nominal(span) < timedelta(minutes=5):
+        raise ValueError("must be at least 5m")
     return span
 
 
@@ -202,12 +225,28 @@ LongerSpan = Annotated[DomainSpan, PlainValidator(_longer), WithJsonSchema(_SPAN
 Turn = Annotated[
     timedelta, BeforeValidator(_duration), AfterValidator(_turn), WithJsonSchema(_DURATION_SCHEMA)
 ]
+ReminderSpan = Annotated[DomainSpan, PlainValidator(_reminder), WithJsonSchema(_SPAN_SCHEMA)]
+Throttle = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_between(timedelta(0), timedelta(hours=1), "at most 1h")),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+StormWindow = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_between(timedelta(minutes=1), timedelta(hours=1), "at least 1m and at most 1h")),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 Comparison = Annotated[str, StringConstraints(pattern=COMPARISON), AfterValidator(_comparison)]
 Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
 Closing = Annotated[str, StringConstraints(pattern=CLOSING)]
 Day = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "pattern": DAY})]
 LocalTime = Annotated[str, AfterValidator(_local), WithJsonSchema({"type": "string", "pattern": LOCAL})]
 Schedule = Annotated[str, StringConstraints(pattern=SCHEDULE)]
+ObjectId = Annotated[str, StringConstraints(pattern=GUID, to_lower=True)]
+SlackUser = Annotated[str, StringConstraints(pattern=SLACK_USER)]
+SlackWorkspace = Annotated[str, StringConstraints(pattern=SLACK_WORKSPACE)]
 Address = Annotated[str, StringConstraints(pattern=ADDRESS)]
 Body = Annotated[str, StringConstraints(min_length=1, max_length=8000, pattern=BODY)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from shared.adapters.plan_tree import each, leaves, mappings
+from shared.adapters.channel_forms import FORMS, ChannelKind
+from shared.adapters.plan_reach import check_addresses, check_stand_ins, kind_of
+from shared.adapters.plan_tree import leaves, mappings
 from shared.adapters.plan_values import did_you_mean, quoted
 from shared.adapters.plan_yaml import Flaw
 
@@ -16,19 +18,10 @@ _SECRET_WRITTEN = re.compile(
     r"|[?&](sig|code|key|token|secret|password|api[_-]?key|access[_-]?token)="
     r"|^(xox[a-z]|xapp|gh[pousr]|github_pat|glpat|sk_live|rk_live)[-_]"
     r"|/private-[0-9a-f]{8,}|/[0-9a-f]{32}@[^/]+/[0-9a-f]{32,}/"
-    r"|\bAKIA[0-9A-Z]{16}\b|(Account|SharedAccess)Key=|-----BEGIN|://[^/\s:@]*:[^/\s@]+@",
+    r"|\bAKIA[0-9A-Z]{16}\b|(Account|(Shared)?Access)Key=|-----BEGIN|://[^/\s:@]*:[^/\s@]+@",
     re.IGNORECASE,
 )
 _SECRET_NOT_NAMED = re.compile(r"[A-Za-z0-9]{32,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_OPTIONS = {
-    "email": ("from", "public"),
-    "webhook": ("url_secret", "public"),
-    "slack": (),
-    "teams": (),
-    "log": (),
-}
-"""What a channel of each kind may state beyond its address and secret."""
-_MAILBOX = re.compile(r"[!-;=?A-~]+@[!-;=?A-~]+|[^@<>\r\n]+ <[!-;=?A-~]+@[!-;=?A-~]+>")
 _LOCAL = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/|$)")
 
 
@@ -54,23 +47,25 @@ def _secrets(plan: object) -> Iterator[Flaw]:
 
 def _ways(plan: object) -> Iterator[Flaw]:
     for loc, channel in mappings(plan, "channels", "*"):
-        kind, options = str(channel.get("kind")), channel.get("options", {})
-        if kind in _OPTIONS and isinstance(options, dict):
+        kind, options = kind_of(channel), channel.get("options", {})
+        if kind is not None and isinstance(options, dict):
             yield from (Flaw((*loc, key), why) for key, why in _channel(kind, channel, options))
             yield from (Flaw((*loc, "options", key), why) for key, why in _options(kind, options))
-    for loc, reach in mappings(plan, "contacts", "*", "reach", "*"):
-        kinds = [kind for _, kind in each(plan, "channels", str(reach.get("channel")), "kind")]
-        if kinds == ["email"]:
-            yield from (Flaw((*loc, "to"), why) for why in _mailbox(reach.get("to")))
+    yield from check_stand_ins(plan)
+    yield from check_addresses(plan)
 
 
-def _channel(kind: str, channel: dict[str, object], options: dict[str, object]) -> Iterator[tuple[str, str]]:
-    url = channel.get("url")
-    if kind in {"slack", "teams", "email"} and "secret" not in channel:
-        yield "secret", f"is missing: {kind} needs the name of the secret that holds its URL"
-    if kind != "webhook" and url is not None:
-        yield "url", "only a webhook has one; elsewhere the address is a secret: name it, never write it"
-    elif kind == "webhook" and (url is None) != ("url_secret" in options):
+def _channel(
+    kind: ChannelKind, channel: dict[str, object], options: dict[str, object]
+) -> Iterator[tuple[str, str]]:
+    form, url = FORMS[kind], channel.get("url")
+    if form.secret and "secret" not in channel:
+        yield "secret", f"is missing: {kind} needs the name of the secret that holds {form.secret}"
+    if form.url == "secret" and url is not None:
+        yield "url", f"{kind} takes none: the address is in the secret; name it, never write it"
+    elif form.url == "none" and url is not None:
+        yield "url", f"{kind} takes none"
+    elif form.url == "either" and (url is None) != ("url_secret" in options):
         yield (
             "url",
             "is missing" if url is None else "stands beside options.url_secret; only one of them can be",
@@ -79,21 +74,17 @@ def _channel(kind: str, channel: dict[str, object], options: dict[str, object]) 
         yield "url", "must begin with https://"
 
 
-def _options(kind: str, options: dict[str, object]) -> Iterator[tuple[str, str]]:
+def _options(kind: ChannelKind, options: dict[str, object]) -> Iterator[tuple[str, str]]:
+    known = FORMS[kind].options
     for option in options:
-        if option not in _OPTIONS[kind]:
-            yield option, f"{kind} has no such option{did_you_mean(option, _OPTIONS[kind])}"
-    if options.get("public", "true") != "true":
-        yield "public", "must be true, or left out"
-    if kind == "email":
-        yield from (("from", why) for why in _mailbox(options.get("from")))
-
-
-def _mailbox(address: object) -> Iterator[str]:
-    if address is None:
-        yield "is missing: mail needs an address"
-    elif not _MAILBOX.fullmatch(str(address)):
-        yield "is no mail address"
+        if option not in known:
+            yield option, f"{kind} has no such option{did_you_mean(option, known)}"
+    for option, looks in known.items():
+        why = looks.flaw(options.get(option))
+        if why:
+            yield option, why
+    if "auth_token_secret" in options and "key" not in options:
+        yield "auth_token_secret", "means nothing without key: the secret is the auth token itself"
 
 
 def _trust(plan: object, known_sources: Mapping[str, bool] | None) -> Iterator[Flaw]:

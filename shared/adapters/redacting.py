@@ -5,16 +5,29 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from urllib.parse import quote, unquote, urlsplit
+from collections.abc import Sequence
 
+from shared.adapters.telling_parts import tellings
 from shared.ports import Secrets
 
 SHORTEST = 6
 """Shorter secrets are not blacked out: they would turn up in innocent words."""
-SHORTEST_PATH = 12
-"""The same for the path of a secret URL, which libraries log without its host."""
 BLACK = "[redacted]"
-_QUERY = re.compile(r"(?i)(?<![\w-])(code|sig|[\w-]*token)=[^&\s\"'<>\\]+")
+_SHAPES = (
+    (r"(?i)(?<![\w-])((?:code|sig|[\w-]*token)=)[^&\s\"'<>\\]+", rf"\1{BLACK}"),
+    (r"(/a/)[\w.~%=-]{16,}", rf"\1{BLACK}"),
+    (r"(?i)\b((?:basic|bearer|geniekey|oauth|hmac) +)(?=\S*\d)[\w+/=.~%&:-]{8,}", rf"\1{BLACK}"),
+    (r"(?i)\b(x-[\w-]*signature[\w-]*[\"']?\s*[:=]\s*b?[\"']?)[^\s\"',}]+", rf"\1{BLACK}"),
+    (r"(?i)((?:access|account)key[\"']?\s*[:=]\s*[\"']?)[\w+/=-]{8,}", rf"\1{BLACK}"),
+    (r"\bxox[a-z]-[\w-]{8,}", BLACK),
+)
+"""What looks like a key wherever it stands, though nobody handed it out: keys in queries, links that answer,
+headers that sign or authenticate, keys in connection strings, Slack's tokens."""
+_PATTERNS = tuple((re.compile(shape), black) for shape, black in _SHAPES)
+_INNOCENT = frozenset(
+    {"name", "levelname", "filename", "pathname", "module", "funcName", "processName", "asctime"}
+)
+"""Attributes of a record that come from the code and carry nothing else."""
 _FORMATTER = logging.Formatter()
 
 
@@ -28,24 +41,26 @@ class Redactor(logging.Filter):
         super().__init__()
         self._lock = threading.Lock()
         self._remembered: frozenset[str] = frozenset()
-        self._pattern: re.Pattern[str] | None = None
+        self._telling: tuple[str, ...] = ()
+        """Longest first, so that the whole is blacked out before its parts."""
 
     def remember(self, secret: str) -> None:
-        """Black out this value from now on, and where it is a URL the telling parts of it too."""
+        """Black out this value from now on; of a URL or connection string the telling parts too."""
         if secret in self._remembered:
             return
         with self._lock:
-            self._remembered |= {secret, *_tellings(secret)}
-            telling = sorted(
-                (part for part in self._remembered if len(part) >= SHORTEST), key=len, reverse=True
-            )
-            self._pattern = re.compile("|".join(map(re.escape, telling))) if telling else None
+            self._remembered |= {secret}
+            fresh = (part for part in tellings(secret) if len(part) >= SHORTEST)
+            self._telling = tuple(sorted({*self._telling, *fresh}, key=len, reverse=True))
 
     def redact(self, text: str) -> str:
-        """``text`` without remembered secrets, nor values of the query parameters code, sig and token."""
-        if self._pattern is not None:
-            text = self._pattern.sub(BLACK, text)
-        return _QUERY.sub(rf"\1={BLACK}", text)
+        """``text`` without remembered secrets, nor anything that has the shape of a key."""
+        found = [part for part in self._telling if part in text]
+        if found:
+            text = re.sub("|".join(map(re.escape, found)), BLACK, text)
+        for pattern, black in _PATTERNS:
+            text = pattern.sub(black, text)
+        return text
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record in place: message, traceback, stack and every text that was added to it."""
@@ -55,7 +70,7 @@ class Redactor(logging.Filter):
         if record.exc_text and self.redact(record.exc_text) != record.exc_text:
             record.exc_info = None  # exporters would render it again from the exception itself
         for name, value in vars(record).items():
-            if isinstance(value, str):
+            if isinstance(value, str) and name not in _INNOCENT:
                 setattr(record, name, self.redact(value))
         return True
 
@@ -73,6 +88,13 @@ class RememberingSecrets:
         self._redactor.remember(value)
         return value
 
+    def accepted(self, name: str) -> Sequence[str]:
+        """The values that may have signed something. Raises SecretUnavailable."""
+        values = self._secrets.accepted(name)
+        for value in values:
+            self._redactor.remember(value)
+        return values
+
     def forget(self, name: str) -> None:
         """Forget the cached value; an old value stays blacked out."""
         self._secrets.forget(name)
@@ -83,18 +105,3 @@ def _message(record: logging.LogRecord) -> str:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
         return f"{record.msg!s} {record.args!r}"  # a wrong format string must not bring down who logs
-
-
-def _tellings(secret: str) -> set[str]:
-    """Forms of a secret, and parts of a secret URL, that tell as much as the whole."""
-    stripped = secret.strip()
-    forms = {stripped, quote(stripped, safe="")}
-    try:
-        parts = urlsplit(stripped)
-    except ValueError:
-        return forms
-    if not parts.scheme or not parts.netloc:
-        return forms
-    forms |= {parts.password or "", unquote(parts.password or "")}
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    return forms | {piece for piece in (path, parts.path) if len(piece) >= SHORTEST_PATH}

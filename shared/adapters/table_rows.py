@@ -21,7 +21,10 @@ Row = dict[str, Any]
 COMMITS_KEPT = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERTS_IN_A_PROPERTY = 350
-_SET_WHEN_SENT = ("runbook", "runbook_url", "words", "in_own_words")
+_SET_WHEN_SENT = (
+    "runbook", "runbook_url", "words", "in_own_words", "loudness", "answering", "first_id", "room", "phase",
+    "holder",
+)  # fmt: skip
 """Of a message: not stored, as they are made anew for each try."""
 
 
@@ -194,7 +197,14 @@ def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
         "source_url": bounded_url(delivery.message.source_url),
     }
     attempts = [
-        {"at": stamp(a.at), "ok": a.accepted, "status": a.status, "id": a.provider_id, "error": a.error}
+        {
+            "at": stamp(a.at),
+            "ok": a.accepted,
+            "status": a.status,
+            "id": a.provider_id,
+            "error": a.error,
+            "sent": _stamp(a.sent_at),
+        }
         for a in delivery.attempts
     ]
     times = {"owed_at": stamp(delivery.owed_at), "due_at": stamp(delivery.due_at)}
@@ -206,9 +216,12 @@ def delivery_of(row: Mapping[str, Any]) -> Delivery:
     """The inverse of `delivery_row`."""
     doc = json.loads(gathered(row, "doc"))
     message = doc["message"] | {"opened_at": parse_stamp(doc["message"]["opened_at"])}
+    message["earlier_words"] = tuple(message.get("earlier_words", ()))
+    message["rung"] = tuple(message["rung"]) if message.get("rung") else None
     doc["message"] = Message(**message)
     doc["attempts"] = tuple(
-        Attempt(parse_stamp(a["at"]), a["ok"], a["status"], a["id"], a["error"]) for a in doc["attempts"]
+        Attempt(parse_stamp(a["at"]), a["ok"], a["status"], a["id"], a["error"], _instant(a.get("sent")))
+        for a in doc["attempts"]
     )
     doc |= {"owed_at": parse_stamp(doc["owed_at"]), "due_at": parse_stamp(doc["due_at"])}
     return Delivery(**doc)
@@ -250,3 +263,7 @@ def _unpack_state(text: str) -> tuple[str, AlertState]:
 
 def _stamp(instant: datetime | None) -> str | None:
     return stamp(instant) if instant else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return parse_stamp(text) if text else None

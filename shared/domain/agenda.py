@@ -17,7 +17,8 @@ from shared.domain.hours import at_local, is_business_day, local_day, zone_of
 from shared.domain.incident import GroupKey, Head, Incident
 from shared.domain.oncall import Absence, gaps, on_call
 from shared.domain.opening import open_incident
-from shared.domain.plan import Digest, Drill, Plan
+from shared.domain.plan import Plan
+from shared.domain.schedule import Digest, Drill
 
 DRILL_LATEST = timedelta(hours=24)
 """A drill that is found later than this is missed, not run."""

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from shared.domain.change import TOCSIN, Draft, Telling
+from shared.domain.change import TOCSIN, Draft
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
 from shared.domain.hours import in_local_words
 from shared.domain.incident import OUTSIDE, UpdateDue
 from shared.domain.matrix import Audience, Updates
+from shared.domain.telling import Telling
 from shared.domain.timeline import Text, stamp
 
 Progress = Literal["investigating", "identified", "monitoring", "resolved"]

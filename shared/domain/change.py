@@ -6,20 +6,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
+from shared.domain import throttle
 from shared.domain.alert import Alert
 from shared.domain.deadlines import deadline, ruling
-from shared.domain.delivery import MOOT, PAGES, Delivery, Kind, Message, idempotency_key
+from shared.domain.delivery import Delivery, Kind, Message, idempotency_key
 from shared.domain.incident import ACTIONS_KEPT, AlertState, Head, Incident
-from shared.domain.matrix import Audience, Severity
+from shared.domain.matrix import Severity
 from shared.domain.oncall import OnCall, on_call
-from shared.domain.plan import Directory, Rules
+from shared.domain.plan import Contact, Directory, Rules
+from shared.domain.telling import HEAR_THE_END, JOINED_TO_THE_END, Lane, Telling
 from shared.domain.timeline import Event, Text, seal, stamp
+from shared.domain.ways import next_way, ways
 from shared.domain.week import week_of
 
 TOCSIN = "tocsin"
-Lane = Literal["call", "word"]
 MOST_ROWS = 100
 """Rows that one change may write: what one transaction of the store takes."""
 RESERVE = 44
@@ -28,10 +30,6 @@ MOST_TOLD = 20
 """Contacts that are remembered as told, and hear of the resolution."""
 MOST_OUTSIDE = 6
 """Names outside that are remembered as informed; a plan names no more."""
-JOINED_TO_THE_END = {("resolved", "review"), ("resolved", "alarm")}
-"""What is said in one message with the resolution, although it ranks below it."""
-HEAR_THE_END = PAGES | {"inform"}
-"""Kinds of notification whose recipients hear of the resolution."""
 
 
 @dataclass(frozen=True)
@@ -60,62 +58,6 @@ class Change:
     """Rows whose outcome is on the timeline now: no longer owed."""
     complete: bool = True
     """False where what had lapsed filled the change: what was asked for is still to be done, on top of it."""
-
-
-@dataclass(frozen=True)
-class Telling:
-    """One notification owed to one contact."""
-
-    kind: Kind
-    reason: str
-    cause: Event
-    template: str | None = None
-    audience: Audience = "internal"
-    words_of: int | None = None
-    """Sequence number of the event whose words it is about."""
-
-    @property
-    def rank(self) -> int:
-        """What ranks lower never takes the place of what ranks higher."""
-        if self.kind in PAGES or self.kind == "resolved":
-            return 3
-        return 2 if self.kind == "alarm" else 0 if self.kind in ("reminder", "role") else 1
-
-    @property
-    def lane(self) -> Lane:
-        """A contact hears at most one call and one word of a change."""
-        return "call" if self.rank > 1 else "word"
-
-    def over(self, before: Telling | None) -> Telling:
-        """What is owed where ``before`` was in its lane: the weightier; of two pages the later; else both."""
-        if before is None or self.reason in before.reason.split("; "):
-            return before or self
-        if "inform" in (before.kind, self.kind) and before.kind != self.kind and self.lane == before.lane:
-            return before if self.kind == "inform" else self
-        if self.kind == before.kind == "action-item" and self.chases and before.chases:
-            return self
-        if self.rank == 3 == before.rank:
-            return self
-        if self.rank == 3 > before.rank and self.kind != "resolved":
-            return self
-        if before.rank == 3 and (before.kind, self.kind) not in JOINED_TO_THE_END:
-            return before
-        first = self if self.rank > before.rank else before
-        second = before if first is self else self
-        return replace(
-            first, reason=f"{first.reason}; {second.reason}", words_of=first.words_of or second.words_of
-        )
-
-    @property
-    def chases(self) -> bool:
-        """Whether it names everything of its kind that is overdue, and so may take an earlier one's place."""
-        return "overdue" in self.reason and "; " not in self.reason
-
-    def says_nothing_beside(self, call: Telling) -> bool:
-        """Whether it need not be said to somebody who is called in the same change."""
-        if self.kind == "inform":
-            return call.kind != "alarm"
-        return call.kind == "resolved" and self.kind in MOOT
 
 
 @dataclass
@@ -245,28 +187,34 @@ class Draft:
             kept.remove(same[0])
         self.set(said=(*kept, (kind, seq)))
 
-    def owe(self, contact: str, nth: int, telling: Telling) -> bool:
-        """Owe the contact's ``nth`` channel; False where it has none (any more)."""
-        known = self.directory.contacts.get(contact)
-        if known is None or nth >= len(known.reach):
+    def owe(self, contact: str, telling: Telling, after: int = -1) -> bool:
+        """Owe the contact's first way that is open after the ``after``-th; False where there is none."""
+        known, severity = self.directory.contacts.get(contact), self.incident.severity
+        if known is None:
             return False
+        way = next_way(self.directory, known, severity, telling.kind, self.recorded_at, after)
+        if way is None:
+            return False
+        self._owe_by(known, way[0], telling, last=way[1])
+        return True
+
+    def _owe_by(self, contact: Contact, nth: int, telling: Telling, *, last: bool) -> None:
         cause = telling.cause
         self.owed.append(
             Delivery(
-                id=f"{cause.seq:06d}-{contact}-{nth}",
+                id=f"{cause.seq:06d}-{contact.name}-{nth}",
                 incident=self.incident.id,
-                contact=contact,
+                contact=contact.name,
                 nth=nth,
-                channel=known.reach[nth].channel,
+                channel=ways(self.directory, contact)[nth].channel,
                 message=self._message(telling),
-                idempotency_key=idempotency_key(cause.hash, contact),
+                idempotency_key=idempotency_key(cause.hash, contact.name),
                 caused_by=cause.seq,
                 owed_at=self.recorded_at,
                 due_at=self.now,
-                last=nth + 1 == len(known.reach),
+                last=last,
             )
         )
-        return True
 
     def finish(self) -> Change:
         """Settle whom to tell, set the deadline, and close the draft."""
@@ -303,10 +251,41 @@ class Draft:
             self._miss(owed, alarm=True)
         for owed in [owed for owed in self.telling if owed[1] not in known]:
             self._miss(owed, alarm=False)
-        for (_, contact), telling in self.telling.items():
-            inside = telling.audience == "internal" and telling.kind in HEAR_THE_END
-            if self.owe(contact, 0, telling) and inside:
-                self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
+        spoken = [
+            (telling.kind, contact)
+            for (_, contact), telling in self.telling.items()
+            if self._tell_or_hold(contact, telling)
+        ]
+        if spoken or self.incident.spoken:
+            self.set(spoken=throttle.spoken(self.incident, self.rules, spoken, self.recorded_at))
+        self._refresh()
+
+    def _tell_or_hold(self, contact: str, telling: Telling) -> bool:
+        """Whether it is owed now; held back it is where the contact had such a message a moment ago."""
+        until = throttle.held_until(self.incident, self.rules, contact, telling, self.recorded_at)
+        if until is not None:
+            kind, cause = telling.kind, telling.cause.seq
+            data = {"contact": contact, "kind": kind, "caused_by": cause, "until": stamp(until)}
+            self.event("held-back", TOCSIN, data)
+            self.set(held_back=throttle.hold(self.incident, contact, telling, until))
+        elif not self.owe(contact, telling):
+            return False
+        if telling.audience == "internal" and telling.kind in HEAR_THE_END:
+            self.set(told=tuple(dict.fromkeys((*self.incident.told, contact)))[:MOST_TOLD])
+        return until is None
+
+    def _refresh(self) -> None:
+        """What shows how the incident stands is brought up to date, wherever it was shown before."""
+        if self.before is None or not self.events or _looks(self.before) == _looks(self.incident):
+            return
+        told = {(delivery.contact, delivery.nth) for delivery in self.owed}
+        for shown in self.incident.shown:
+            place, _, name = shown.partition(" ")
+            contact, nth = self.directory.contacts.get(name), int(place)
+            if contact is None or (name, nth) in told or nth >= len(ways(self.directory, contact)):
+                continue
+            if self.room > 0:
+                self._owe_by(contact, nth, Telling("refresh", "it has changed", self.events[-1]), last=True)
 
     def _owe_later(self, contact: str, telling: Telling) -> None:
         call = self.telling.get(("call", contact))
@@ -326,6 +305,8 @@ class Draft:
             template=telling.template,
             audience=telling.audience,
             words_of=telling.words_of,
+            earlier_words=telling.earlier_words,
+            rung=telling.rung,
         )
 
 
@@ -345,6 +326,10 @@ def message_about(incident: Incident, kind: Kind, reason: str) -> Message:
         incident.source_url,
         drill=incident.drill,
     )
+
+
+def _looks(incident: Incident) -> tuple[object, ...]:
+    return incident.status, incident.severity, incident.acknowledged_by
 
 
 def stamp_or_none(instant: datetime | None) -> str | None:

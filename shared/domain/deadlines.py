@@ -22,6 +22,8 @@ Lapse = Literal[
     "update",
     "review",
     "action-item",
+    "still-open",
+    "held-back",
     "drill",
     "week",
 ]
@@ -35,9 +37,9 @@ def dues(incident: Incident, rules: Rules) -> list[tuple[datetime, Lapse]]:
     if incident.status == "pending":
         found = [(incident.held.until if incident.held else None, "declare")]
     elif incident.over:
-        found = list(_afterwards(incident, rules))
+        found = [*_afterwards(incident, rules), *_held_back(incident)]
     else:
-        found = list(_meanwhile(incident, rules))
+        found = [*_meanwhile(incident, rules), *_held_back(incident)]
     return sorted(((due, lapse) for due, lapse in found if due is not None), key=lambda each: each[0])
 
 
@@ -78,6 +80,12 @@ def next_inform(incident: Incident, severity: Severity, rules: Rules) -> tuple[d
     return min(left, default=None)
 
 
+def still_open_due(incident: Incident, severity: Severity, rules: Rules) -> datetime | None:
+    """When somebody is next reminded that it is not resolved; None: nobody is."""
+    since = incident.still_open_at or incident.began or incident.opened_at
+    return span_after(since, severity.still_open.every, rules) if severity.still_open else None
+
+
 def span_after(start: datetime, span: Span, rules: Rules) -> datetime:
     """``span`` from ``start``, by the plan's business hours and time zone."""
     return after(start, span, rules.hours, rules.timezone)
@@ -97,8 +105,13 @@ def _meanwhile(incident: Incident, rules: Rules) -> Iterator[tuple[datetime | No
             yield owed.due - leads[0], "remind"
         yield owed.due, "update"
     yield from _items(incident, rules)
+    yield still_open_due(incident, severity, rules), "still-open"
     yield (incident.began or incident.opened_at) + DRILL_LASTS if incident.drill else None, "drill"
     yield incident.week_due, "week"
+
+
+def _held_back(incident: Incident) -> Iterator[tuple[datetime | None, Lapse]]:
+    yield min((each.until for each in incident.held_back), default=None), "held-back"
 
 
 def _afterwards(incident: Incident, rules: Rules) -> Iterator[tuple[datetime | None, Lapse]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -30,12 +31,16 @@ Kind = Literal[
     "review",
     "action-item",
     "digest",
+    "still-open",
+    "refresh",
 ]
 State = Literal["queued", "leased", "accepted", "failed", "withdrawn"]
 PAGES: frozenset[Kind] = frozenset({"escalation", "manual"})
 """Kinds that ask somebody to act; the others only tell."""
-MOOT: frozenset[Kind] = PAGES | {"reminder", "role", "cleared"}
+MOOT: frozenset[Kind] = PAGES | {"reminder", "role", "cleared", "still-open"}
 """Kinds that say nothing any more once the incident is over."""
+ANSWERABLE: frozenset[Kind] = PAGES | {"inform", "reminder", "role", "cleared", "still-open", "refresh"}
+"""Kinds that can be answered from where they land: acknowledged or resolved."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,29 @@ class Words:
 
     body: str
     subject: str = ""
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Where one notification can be answered by whoever it was sent to; made anew for each try."""
+
+    token: str
+    """Signed, expiring, bound to the incident, the contact and the delivery."""
+    page: str
+    """Address of the page with the buttons, ``…/a/<token>``."""
+    provider: str
+    """Address that the channel's provider calls: ``…/api/v1/plans/<plan>/channels/<channel>``; see
+    ``docs/channels.md`` for what follows it."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """A chat channel of the incident's own."""
+
+    name: str
+    topic: str
+    invite: tuple[str, ...] = ()
+    """Who belongs in it, by their identity on that chat."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +101,10 @@ class Message:
     """Whose words it may repeat: what was said inside, or for outside."""
     words_of: int | None = None
     """Sequence number of the event whose words it is about, where it is about one."""
+    earlier_words: tuple[int, ...] = ()
+    """The same of what was held back before it, oldest first."""
+    rung: tuple[int, int] | None = None
+    """Round and step (from 1) of the escalation that asks."""
     runbook: str | None = None
     """Name of the runbook for it; set when it is sent."""
     runbook_url: str | None = None
@@ -80,6 +112,19 @@ class Message:
     """The plan's words, or those of whoever caused it; set when it is sent."""
     in_own_words: bool = False
     """Whether they are the plan's own; set when it is sent."""
+    loudness: int = 0
+    """Place of its severity in the plan, 0 for the loudest; set when it is sent."""
+    answering: Answering | None = None
+    """Where it can be answered, where it can; set when it is sent."""
+    first_id: str | None = None
+    """Provider's id of the first message about this incident to this contact by this channel, where there was
+    one and the kind of channel goes on from it (`plan.FOLLOWS`); set when it is sent."""
+    room: Room | None = None
+    """The chat channel to make or use (`plan.ROOMS`); set when it is sent."""
+    holder: str = ""
+    """Who has acknowledged it, in words; set when it is sent."""
+    phase: str = ""
+    """Of the latest status update for its audience; set when it is sent."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +132,13 @@ class Attempt:
     """One try: when, what the provider answered, and the error if there was one (never a secret)."""
 
     at: datetime
+    """When its outcome was known."""
     accepted: bool
     status: int | None = None
     provider_id: str | None = None
     error: str | None = None
+    sent_at: datetime | None = None
+    """When it was handed to the provider."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +166,22 @@ class Delivery:
     attempts: tuple[Attempt, ...] = field(default=())
     claims: int = 0
     """Claims taken; one more than `attempts` while a try is under way or was cut off."""
+    body_sha256: str | None = None
+    """Of what the latest try said; see `body_hash`."""
+    template: str | None = None
+    """Name of the plan's template that the latest try was worded by; None: by none."""
+    template_version: str | None = None
+    """First 12 digits of the SHA-256 of that template."""
+    gathered: str | None = None
+    """Key of the contact's gathering that it waits in, or, once accepted, whose digest told it (`storm`)."""
 
     def claimed(self, now: datetime) -> Delivery:
         """Leased to the caller until ``now`` + `LEASE`."""
         return replace(self, state="leased", due_at=now + LEASE, claims=self.claims + 1)
+
+    def postponed(self, until: datetime, gathering: str) -> Delivery:
+        """Owed as before, but with others as one digest, which is told at ``until``; costs no claim."""
+        return replace(self, state="queued", due_at=until, gathered=gathering)
 
     def moot(self, status: str) -> bool:
         """Whether it says nothing any more, the incident being over: that is not sent, but withdrawn."""
@@ -144,6 +204,28 @@ class Delivery:
         if permanent or self.claims >= (MAX_ATTEMPTS if self.last else ATTEMPTS_BEFORE_NEXT):
             return replace(tried, state="failed")
         return replace(tried, state="queued", due_at=attempt.at + _pause(self, retry_after))
+
+
+def body_hash(message: Message, idempotency_key: str) -> str:
+    """What a message said, as proof: SHA-256 over the key, a newline, and its words as canonical JSON.
+
+    The key salts it, so that nobody can find the words by guessing. Links are left out: each try signs anew.
+    """
+    said = {
+        "kind": message.kind,
+        "incident": message.incident,
+        "title": message.title,
+        "severity": message.severity,
+        "service": message.service,
+        "status": message.status,
+        "reason": message.reason,
+        "summary": message.summary,
+        "drill": message.drill,
+        "subject": message.words.subject if message.words else None,
+        "body": str(message.words.body) if message.words else None,
+    }
+    text = json.dumps(said, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{idempotency_key}\n{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def idempotency_key(event_hash: str, contact: str) -> str:

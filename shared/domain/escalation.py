@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from shared.domain import throttle
 from shared.domain.cadence import lapse_update, remind
-from shared.domain.change import RESERVE, TOCSIN, Change, Draft, Telling
-from shared.domain.deadlines import Lapse, dues
-from shared.domain.delivery import Delivery
-from shared.domain.incident import Incident
-from shared.domain.ladder import climb, expire_acknowledgement, inform
+from shared.domain.change import RESERVE, TOCSIN, Change, Draft, stamp_or_none
+from shared.domain.deadlines import Lapse, dues, span_after
+from shared.domain.delivery import MOOT, Delivery
+from shared.domain.incident import SHOWN_KEPT, Incident
+from shared.domain.ladder import climb, climb_at_once, expire_acknowledgement, inform
 from shared.domain.opening import closing_rows, declare_lapsed, end_drill
-from shared.domain.plan import Directory, Rules
+from shared.domain.plan import LIVE, Directory, Rules
 from shared.domain.review import chase_items, lapse_review
-from shared.domain.timeline import stamp
+from shared.domain.telling import HEAR_THE_END, Telling
+from shared.domain.timeline import Event, stamp
 from shared.domain.week import next_week_start, week_of
 
 
@@ -45,6 +47,7 @@ def settle(draft: Draft, owed: Sequence[Delivery]) -> None:
         else:
             settle_one(draft, delivery)
             draft.settled.append(delivery)
+    _first_told(draft, draft.settled)
 
 
 def fire_lapsed(draft: Draft, limit: datetime, *, inclusive: bool) -> None:
@@ -85,6 +88,39 @@ def _record_open(draft: Draft, due: datetime) -> None:
     draft.set(week_due=next_week_start(due, timezone))
 
 
+def catch_up(draft: Draft, due: datetime) -> None:
+    """What was held back for a contact goes out, as one message; not any more, if it asks for nothing now."""
+    incident = draft.incident
+    held = min(incident.held_back, key=lambda each: each.until)
+    draft.set(held_back=tuple(each for each in incident.held_back if each is not held))
+    moot = incident.status == "resolved" and held.kind in MOOT
+    data = {
+        "contact": held.contact,
+        "kind": held.kind,
+        "due": stamp(due),
+        "late_seconds": draft.late(due),
+        "count": held.count,
+        "withdrawn": moot,
+    }
+    event = draft.event("caught-up", TOCSIN, data, due)
+    if not moot:
+        draft.tell_of((held.contact,), throttle.catch_up(held, event))
+
+
+def remind_still_open(draft: Draft, due: datetime) -> None:
+    """It is not resolved yet: whoever the plan names, or was told of it, hears so."""
+    incident, rule = draft.incident, draft.severity.still_open
+    if rule is None:
+        raise AssertionError("a reminder that lapses is the severity's")
+    names, nth = rule.notify or incident.told, incident.still_open_nth + 1
+    data = {"due": stamp(due), "late_seconds": draft.late(due), "nth": nth, "notify": list(names)}
+    event = draft.event("still-open", TOCSIN, data, due)
+    missed = span_after(due, rule.every, draft.rules) <= draft.recorded_at
+    draft.set(still_open_at=draft.recorded_at if missed else due, still_open_nth=nth)
+    told = tuple(name for name in names if rule.notify or name in draft.directory.contacts)
+    draft.tell(told, "still-open", f"the incident is still {incident.status}", event)
+
+
 _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
     "declare": declare_lapsed,
     "acknowledgement": expire_acknowledgement,
@@ -96,6 +132,8 @@ _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
     "update": lapse_update,
     "review": lapse_review,
     "action-item": chase_items,
+    "still-open": remind_still_open,
+    "held-back": catch_up,
     "drill": end_drill,
     "week": _record_open,
 }
@@ -103,23 +141,73 @@ _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
 
 def _delivered(draft: Draft, delivery: Delivery) -> None:
     last = delivery.attempts[-1]
-    outcome = {"status": last.status, "provider_id": last.provider_id}
+    outcome = {
+        "status": last.status,
+        "provider_id": last.provider_id,
+        "sent_at": stamp_or_none(last.sent_at),
+        "body_sha256": delivery.body_sha256,
+        "template": delivery.template,
+        "template_version": delivery.template_version,
+        "digest": delivery.gathered,
+    }
     draft.event("delivered", TOCSIN, _facts(delivery) | outcome, last.at)
+    if delivery.gathered is None:  # a digest shows how no single incident stands
+        _show(draft, delivery)
+
+
+def _show(draft: Draft, delivery: Delivery) -> None:
+    """Remember what shows how the incident stands, so that it is brought up to date."""
+    channel = draft.directory.channels.get(delivery.channel)
+    if channel is not None and channel.kind in LIVE and delivery.message.audience == "internal":
+        shown = (*draft.incident.shown, f"{delivery.nth} {delivery.contact}")
+        draft.set(shown=tuple(dict.fromkeys(shown))[:SHOWN_KEPT])
+
+
+def _first_told(draft: Draft, settled: Sequence[Delivery]) -> None:
+    """The first message to somebody inside that a provider took is an event of its own."""
+    if draft.incident.first_told_at is not None:
+        return
+    taken = [
+        (delivery.attempts[-1].at, delivery)
+        for delivery in settled
+        if delivery.state == "accepted" and delivery.message.audience == "internal"
+        if delivery.message.kind in HEAR_THE_END - {"resolved"}
+    ]
+    if not taken:
+        return
+    at, delivery = min(taken, key=lambda each: each[0])
+    seconds = max(0, int((at - draft.incident.opened_at) / timedelta(seconds=1)))
+    data = {"delivery": delivery.id, "contact": delivery.contact, "channel": delivery.channel}
+    draft.event("first-told", TOCSIN, data | {"seconds": seconds}, at)
+    draft.set(first_told_at=at)
 
 
 def _failed(draft: Draft, delivery: Delivery) -> None:
     last = delivery.attempts[-1]
     event = draft.event("delivery-failed", TOCSIN, _facts(delivery) | {"status": last.status}, last.at)
-    if delivery.moot(draft.incident.status):
-        return
+    if not delivery.moot(draft.incident.status) and delivery.message.kind != "refresh":
+        fail_over(draft, delivery, event)
+
+
+def fail_over(draft: Draft, delivery: Delivery, event: Event) -> None:
+    """Owe the contact's next way; where none is left, escalate at once and raise Tocsin's own alarm."""
     said, contact = delivery.message, delivery.contact
-    kind = said.kind
-    again = Telling(kind, said.reason, event, said.template, said.audience, said.words_of)
-    if draft.owe(contact, delivery.nth + 1, again):
+    again = Telling(
+        said.kind,
+        said.reason,
+        event,
+        said.template,
+        said.audience,
+        said.words_of,
+        said.earlier_words,
+        said.rung,
+    )
+    if draft.owe(contact, again, after=delivery.nth):
         return
-    data = {"contact": contact, "kind": kind, "caused_by": delivery.caused_by}
+    escalates = said.kind == "escalation" and climb_at_once(draft, said.rung)
+    data = {"contact": contact, "kind": said.kind, "caused_by": delivery.caused_by, "escalates": escalates}
     unreachable = draft.event("contact-unreachable", TOCSIN, data)
-    if kind != "alarm":
+    if said.kind != "alarm":
         draft.alarm(f"no channel of {contact} took the notification", unreachable)
 
 

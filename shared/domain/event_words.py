@@ -113,6 +113,13 @@ def _sent(data: Data, story: Story) -> str:
     return f"{data['kind']} message to {story.name(data['contact'])} by {data['channel']}"
 
 
+def _caught_up(data: Data, story: Story) -> str:
+    what = f"{data['kind']} message to {story.name(data['contact'])}"
+    if data["withdrawn"]:
+        return f"Held back and not sent any more: {what}"
+    return f"Sent what was held back, {data['count']} in one: {what}"
+
+
 def _day(text: str) -> str:
     """An instant of event data, to the minute."""
     return f"{text[:10]} {text[11:16]} UTC"
@@ -162,6 +169,19 @@ TOLD: Mapping[str, Callable[[Data, Story], str]] = {
     ),
     "reopened": lambda data, _: f"Reopened by {'its source' if data['by'] == 'source' else 'a person'}",
     "delivered": lambda data, story: f"Delivered: {_sent(data, story)}",
+    "first-told": lambda data, story: (
+        f"{story.name(data['contact'])} was the first to be told, by {data['channel']}, "
+        f"{data['seconds']} s after the opening"
+    ),
+    "receipt": lambda data, story: (
+        f"{data['state'].capitalize()} to {story.name(data['contact'])}: {data['channel']}"
+    ),
+    "acted-on": lambda data, story: f"{story.name(data['contact'])} answered by {data['by']}",
+    "held-back": lambda data, story: (
+        f"Held back until {_day(data['until'])}: {data['kind']} message to {story.name(data['contact'])}"
+    ),
+    "caught-up": _caught_up,
+    "still-open": lambda data, story: f"Still open: told {_listed(data['notify'], story)}",
     "delivery-failed": lambda data, story: (
         f"Delivery failed, attempts {data['attempts']}: {_sent(data, story)}"
     ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from shared.domain.delivery import Kind
 from shared.domain.matrix import Audience
 from shared.domain.sla import UNSET, Clock
 from shared.domain.timeline import GENESIS
@@ -17,6 +18,8 @@ Status = Literal["pending", "open", "acknowledged", "resolved", "dropped"]
 """A pending incident is not declared yet, a dropped one cleared before it was: hidden and uncounted, both."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ACTIONS_KEPT = 5
+RECEIPTS_KEPT = 40
+SHOWN_KEPT = 20
 OUTSIDE = "-outside"
 """After a kind of what was said: the same for outside."""
 MOST_WAITS = 50
@@ -127,6 +130,25 @@ class ActionItem:
     def live(self) -> bool:
         """Whether it is still to be done."""
         return self.status in ("open", "in-progress")
+
+
+@dataclass(frozen=True)
+class HeldBack:
+    """Messages of one kind that a contact gets as one, once the plan's window has passed."""
+
+    contact: str
+    kind: Kind
+    until: datetime
+    count: int
+    reason: str
+    """Why the latest was owed, or why each of them was."""
+    caused_by: int
+    """Sequence number of the event that owed the latest."""
+    template: str | None = None
+    audience: Audience = "internal"
+    words: tuple[int, ...] = ()
+    """Sequence numbers of the events whose words they are about, oldest first."""
+    rung: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +264,20 @@ class Incident:
 
     Of ``action-taken`` the latest `ACTIONS_KEPT`, of every other kind the latest.
     """
+    spoken: Mapping[str, datetime] = field(default_factory=dict)
+    """``<kind> <contact>`` -> when that contact was last owed such a message, within the plan's window."""
+    held_back: tuple[HeldBack, ...] = ()
+    first_told_at: datetime | None = None
+    """When a provider first took a message about it for somebody inside."""
+    still_open_at: datetime | None = None
+    """When it was last said that it is still open; None: not since it began."""
+    still_open_nth: int = 0
+    """How often that was said since it began."""
+    shown: tuple[str, ...] = ()
+    """``<nth way> <contact>`` of whatever shows how the incident stands (`plan.LIVE`), the first
+    `SHOWN_KEPT`."""
+    receipts: tuple[str, ...] = ()
+    """``<delivery> <state>`` of the latest `RECEIPTS_KEPT` receipts, so that a repeat is known."""
 
     @property
     def id(self) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain.change import MOST_OUTSIDE, TOCSIN, Draft, Telling
+from shared.domain.change import MOST_OUTSIDE, TOCSIN, Draft
 from shared.domain.deadlines import next_inform
 from shared.domain.hours import nominal
 from shared.domain.incident import Incident, Ladder
 from shared.domain.matrix import Inform, Severity
+from shared.domain.telling import Telling
 from shared.domain.timeline import stamp
 
 
@@ -69,7 +70,21 @@ def fire_step(draft: Draft, due: datetime) -> None:
         due,
     )
     draft.set(ladder=replace(ladder, step=number, at=None))
-    draft.tell(step.notify, "escalation", f"escalation step {number} of {of}", event, step.template)
+    reason, rung = f"escalation step {number} of {of}", (ladder.round, number)
+    draft.tell_of(step.notify, Telling("escalation", reason, event, step.template, rung=rung))
+
+
+def climb_at_once(draft: Draft, rung: tuple[int, int] | None) -> bool:
+    """Let the step after ``rung`` fire now, nobody having been reached by that one; False where it is none's
+    turn: somebody answered, it has fired, or there is none."""
+    ladder, steps = draft.incident.ladder, draft.severity.steps
+    if ladder is None or rung is None or draft.incident.status != "open" or not ladder.running:
+        return False
+    if (ladder.round, ladder.step) != rung or ladder.step >= len(steps) or ladder.exhausted:
+        return False
+    if ladder.at is None or ladder.at > draft.recorded_at:
+        draft.set(ladder=replace(ladder, at=draft.now))
+    return True
 
 
 def expire_acknowledgement(draft: Draft, due: datetime) -> None:

@@ -75,6 +75,15 @@ class Repeat:
 
 
 @dataclass(frozen=True)
+class StillOpen:
+    """Who is reminded, and how often, that an incident is not resolved."""
+
+    every: Span
+    notify: tuple[str, ...] = ()
+    """None named: whoever has been told of it."""
+
+
+@dataclass(frozen=True)
 class Severity:
     """One row of the plan's severity matrix; the order in the plan is the order of loudness."""
 
@@ -88,6 +97,7 @@ class Severity:
     acknowledgement_expires: Span | None = None
     inform: tuple[Inform, ...] = ()
     updates: tuple[Updates, ...] = ()
+    still_open: StillOpen | None = None
 
     @property
     def selective(self) -> bool:

@@ -145,7 +145,7 @@ def _answer(rotation: Rotation, is_away: _IsAway, instant: datetime) -> OnCall:
 
 def _on_duty(layer: Layer, timezone: str, instant: datetime) -> str | None:
     turn = _turn(layer, timezone, instant)
-    if turn < 0 or not layer.members or not _allowed(layer.only, timezone, instant):
+    if turn < 0 or not layer.members or not allowed(layer.only, timezone, instant):
         return None
     return layer.members[turn % len(layer.members)]
 
@@ -179,7 +179,8 @@ def _start(layer: Layer) -> datetime:
     return starts
 
 
-def _allowed(only: Restriction | None, timezone: str, instant: datetime) -> bool:
+def allowed(only: Restriction | None, timezone: str, instant: datetime) -> bool:
+    """Whether an instant lies in a restriction, by the clocks of a time zone."""
     if only is None:
         return True
     today = local_day(instant, timezone)

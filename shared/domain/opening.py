@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.domain import review
 from shared.domain.cadence import start_updates
-from shared.domain.change import MOST_TOLD, TOCSIN, Draft, Telling, stamp_or_none
+from shared.domain.change import MOST_TOLD, TOCSIN, Draft, stamp_or_none
 from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
 from shared.domain.incident import Held, Incident
@@ -15,6 +15,7 @@ from shared.domain.ladder import start_ladder
 from shared.domain.plan import Directory, Rules
 from shared.domain.roles import assign_roles
 from shared.domain.sla import Clock
+from shared.domain.telling import Telling
 from shared.domain.timeline import Text, stamp
 from shared.domain.week import next_week_start
 
@@ -96,6 +97,8 @@ def start(draft: Draft, now: datetime) -> None:
         ladder=start_ladder(draft.incident, severity, now),
         since=now,
         informed=(),
+        still_open_at=None,
+        still_open_nth=0,
         updates=(),
         progress=None,
         checked={},

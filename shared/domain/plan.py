@@ -11,8 +11,17 @@ from typing import Literal
 
 from shared.domain.hours import BusinessHours, Span
 from shared.domain.matrix import Severity
-from shared.domain.oncall import Absence, Rotation
+from shared.domain.oncall import Absence, Restriction, Rotation
+from shared.domain.schedule import Digest, Drill
 
+FOLLOWS = frozenset({"slack-app", "slack-room", "statuspage"})
+"""Kinds of channel that go on from the first message of an incident: a thread, a page's entry."""
+RENEWED = frozenset({"statuspage"})
+"""Of those, the kinds that begin anew where the first has been deleted: they go on from the latest."""
+LIVE = frozenset({"slack-app", "slack-room", "pagerduty", "opsgenie"})
+"""Kinds of channel that show how the incident stands, and so hear of each change of that."""
+ROOMS = frozenset({"slack-room"})
+"""Kinds of channel that make a room of its own for each incident."""
 Phase = Literal["initial", "investigation", "resolution", "verification", "post-incident"]
 
 
@@ -174,6 +183,8 @@ class Rules:
     """Where there are any, a person who resolves names one and says in words what was done."""
     review: ReviewRule | None = None
     action_items: ActionItemRule = ActionItemRule()
+    throttle: timedelta = timedelta(seconds=60)
+    """At most one message per contact and kind in this window; what is held back follows as one."""
 
     def severity(self, name: str) -> Severity:
         """The severity of that name; KeyError where the plan has none."""
@@ -231,12 +242,14 @@ class Channel:
 
     name: str
     kind: str
-    """``webhook``, ``slack``, ``teams``, ``email`` or ``log``."""
+    """One of the kinds in ``docs/channels.md``."""
     url: str | None = None
     """Only where the address is no secret."""
     secret: str | None = None
     """Name of the secret: the URL (slack, teams), the signing key (webhook), the SMTP URL (email)."""
     options: Mapping[str, str] = field(default_factory=dict)
+    fallback: str | None = None
+    """Another channel for the same address, tried where this one's provider fails."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +258,12 @@ class Reach:
 
     channel: str
     to: str | None = None
+    severities: tuple[str, ...] = ()
+    """Only for incidents of these severities; none named: of all."""
+    kinds: tuple[str, ...] = ()
+    """Only for these kinds of notification; none named: for all."""
+    only: Restriction | None = None
+    """Only at these times, by the plan's clock."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +275,10 @@ class Contact:
     reach: tuple[Reach, ...] = ()
     calendar: Calendar | None = None
     """Where their absences stand."""
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """Who they are elsewhere: ``slack`` (user id), ``teams`` and ``entra`` (object id)."""
+    role: str = "Responder"
+    """What they may do from chat and by answering."""
 
 
 @dataclass(frozen=True)
@@ -275,6 +298,8 @@ class Directory:
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     absences: Mapping[str, tuple[Absence, ...]] = field(default_factory=dict)
     """Contact -> when they are away, as their calendar was last read."""
+    timezone: str = "UTC"
+    """The plan's, for the times of day at which a way is open."""
 
 
 @dataclass(frozen=True)
@@ -306,37 +331,34 @@ class RunbookRule:
 
 
 @dataclass(frozen=True)
-class Drill:
-    """A rehearsed incident, opened on schedule in the plan's time zone."""
+class Storm:
+    """When messages of many incidents to one contact are told together."""
 
-    name: str
-    title: str
-    nth: int
-    """Which one of the month, 1 to 5; 0 for every week."""
-    weekday: int
-    """0 is Monday."""
-    at: int
-    """Minutes since midnight."""
-    service: str
-    severity: str
-    scenario: str = ""
-    runbook: str | None = None
+    more_than: int = 10
+    """Messages to one contact within `within` that go out one by one; what is more waits for the digest."""
+    within: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Digest:
-    """What is still open of some severities, told together each day or week."""
+class Chat:
+    """Where commands from chat may come from; names of secrets."""
 
-    name: str
-    severities: tuple[str, ...]
-    notify: tuple[str, ...]
-    at: int
-    """Minutes since midnight, in the plan's time zone."""
-    weekday: int | None = None
-    """0 is Monday; None: every day."""
-    business_days: bool = False
-    """Only on business days."""
-    template: str | None = None
+    slack_signing_secret: str | None = None
+    slack_bot_secret: str | None = None
+    """Bot token, with which modals are opened."""
+    slack_workspace: str | None = None
+    """Only from this workspace (its id, ``T…``)."""
+    teams_secret: str | None = None
+    """The outgoing webhook's security token, as Teams shows it (base 64)."""
+
+
+@dataclass(frozen=True)
+class StatusPage:
+    """What the public may read at ``/status/{plan}``."""
+
+    title: str
+    history: timedelta = timedelta(days=14)
+    """How long a resolved incident stays on it."""
 
 
 @dataclass(frozen=True)
@@ -358,6 +380,10 @@ class Plan:
     digests: tuple[Digest, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     """Addresses that templates may name: dashboards, status page."""
+    storm: Storm = Storm()
+    chat: Chat = Chat()
+    status_page: StatusPage | None = None
+    """None: the public reads nothing."""
 
 
 def rules_hash(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.domain.errors import Forbidden
-from shared.domain.plan import Plan
+from shared.domain.plan import Contact, Plan
 
 Role = Literal["Reader", "Responder", "Commander", "Auditor", "Admin"]
 INCLUDES: dict[str, frozenset[str]] = {
@@ -26,6 +26,8 @@ class Principal:
     """The identity provider's own, stable id."""
     name: str
     roles: frozenset[str]
+    plans: frozenset[str] | None = None
+    """Somebody known through a plan's own contacts sees these plans alone; None: as each plan says."""
 
     def may(self, role: Role) -> bool:
         """Whether one of the principal's roles includes this one."""
@@ -39,4 +41,16 @@ class Principal:
 
     def sees(self, plan: Plan) -> bool:
         """Whether the plan shows itself to this principal: named by id or name, or nobody is named."""
+        if self.plans is not None:
+            return plan.name in self.plans
         return not plan.visible_to or self.id in plan.visible_to or self.name in plan.visible_to
+
+
+def as_principal(contact: Contact, plan: Plan) -> Principal:
+    """A contact who answers a notification or acts from chat: known through that plan, with its role there.
+
+    Whoever has an identity at Entra is the same person by every way.
+    """
+    identity = contact.identities.get("entra") or f"contact:{plan.name}/{contact.name}"
+    name = contact.title or contact.name
+    return Principal(identity, name, frozenset({contact.role}), frozenset({plan.name}))

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from shared.domain import opening
+from shared.domain.answering import Through
 from shared.domain.cadence import PostUpdate, post_update
 from shared.domain.change import Change, Draft, stamp_or_none
 from shared.domain.checklist import Tick, check_closing, tick
@@ -91,8 +92,11 @@ def respond(
     actor: str,
     key: str | None,
     now: datetime,
+    through: Through | None = None,
 ) -> Change | None:
     """Apply a person's command; None where ``key`` says that it was applied before.
+
+    ``through`` says that it came by answering a notification or from chat.
 
     A change that is not complete has only caught up with what had lapsed: the command is asked again on top.
     Raises Refused where the state forbids it, InvalidInput with what the command names or lacks wrongly,
@@ -105,14 +109,37 @@ def respond(
     draft = Draft(incident, incident, rules, directory, now)
     draft.keep_waiting()
     fire_lapsed(draft, now, inclusive=False)
-    if not draft.complete or (draft.events and draft.room < closing_rows(draft) + 2):
+    if not draft.complete or (draft.events and draft.room < closing_rows(draft) + 3):
         draft.complete = False
         return draft.finish()
+    if through is not None:
+        data = {"contact": through.contact, "by": through.by, "delivery": through.delivery}
+        draft.event("acted-on", actor, data | {"command": name_of(command)})
     _apply(draft, command, actor)
     draft.complete = True  # what it set in motion and has no room for here is due at once
     if key is not None:
         draft.set(commands=(*draft.incident.commands, key)[-COMMANDS_KEPT:])
     return draft.finish()
+
+
+def name_of(command: Command) -> str:
+    """The command's name in the API: ``acknowledge``, ``action-item``."""
+    return _NAMES[type(command)]
+
+
+_NAMES: dict[type[Command], str] = {
+    Acknowledge: "acknowledge",
+    Note: "note",
+    Escalate: "escalate",
+    Resolve: "resolve",
+    Reopen: "reopen",
+    PostUpdate: "status",
+    HandOver: "role",
+    SetSeverity: "severity",
+    Tick: "checklist",
+    WriteReview: "review",
+    ChangeItem: "action-item",
+}
 
 
 def _apply(draft: Draft, command: Command, actor: str) -> None:

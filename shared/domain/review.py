@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shared.domain.change import TOCSIN, Draft, Telling
+from shared.domain.change import TOCSIN, Draft
 from shared.domain.checklist import blank, named, unmet_afterwards
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, Refused
 from shared.domain.hours import in_local_words
 from shared.domain.incident import ActionItem, Review
 from shared.domain.plan import ReviewRule
+from shared.domain.telling import Telling
 from shared.domain.timeline import Event, Text, stamp
 
 Section = Literal["summary", "root-cause", "impact", "resolution", "lessons", "went-well", "to-improve"]

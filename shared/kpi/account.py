@@ -89,6 +89,10 @@ class Reading:
     escalations: int = 0
     dispositions: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     breaches: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    told: bool = False
+    """Whether somebody inside has been told."""
+    heard_of: set[str] = field(default_factory=set)
+    """Deliveries of which there was a receipt."""
     facts: list[Fact] = field(default_factory=list)
 
     @property

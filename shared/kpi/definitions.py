@@ -9,8 +9,9 @@ from typing import Any
 
 from shared.kpi.definition import MEASURED, Definition, shown
 from shared.kpi.definitions_of_plans import OF_PLANS
+from shared.kpi.definitions_of_telling import OF_TELLING
 
-VERSION = 2
+VERSION = 3
 """Counts up whenever a definition, a metric or a column changes its meaning."""
 
 FIRST_RESPONSE_SECONDS = 300
@@ -267,6 +268,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         target="at most",
     ),
     *OF_PLANS,
+    *OF_TELLING,
 )
 
 TARGETS: frozenset[str] = frozenset(one.target_name for one in DEFINITIONS if one.target)

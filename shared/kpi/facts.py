@@ -87,6 +87,8 @@ def _resolved(reading: Reading, event: Event) -> None:
         this.resolved_at = event.recorded_at
         seconds = _seconds(this.started_at, event.recorded_at)
         reading.add(event.recorded_at, f"time_to_resolve{this.suffix}_seconds", seconds, by)
+        if not this.suffix and not reading.told:
+            reading.add(event.recorded_at, "incident_untold")
 
 
 def _breached(reading: Reading, event: Event) -> None:
@@ -134,6 +136,25 @@ def _review_completed(reading: Reading, event: Event) -> None:
 def _action_item(reading: Reading, event: Event) -> None:
     if reading.aftermath.change(event.data):
         reading.add(event.recorded_at, "action_item_done")
+
+
+def _first_told(reading: Reading, event: Event) -> None:
+    if not reading.told:
+        seconds = _seconds(reading.rounds[0].started_at, event.occurred_at)
+        reading.add(event.recorded_at, "time_to_first_told_seconds", max(0, seconds))
+    reading.told = True
+
+
+def _receipt(reading: Reading, event: Event) -> None:
+    state, delivery = event.data["state"], event.data["delivery"]
+    reading.add(event.recorded_at, "receipt", 1, state)
+    if delivery not in reading.heard_of:
+        reading.add(event.recorded_at, "receipt_succeeded", int(state in ("delivered", "read")))
+    reading.heard_of.add(delivery)
+
+
+def _acted_on(reading: Reading, event: Event) -> None:
+    reading.add(event.recorded_at, "acted_on", 1, event.data["by"])
 
 
 def _alerts(reading: Reading, event: Event) -> None:
@@ -189,6 +210,11 @@ _HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
     "review-required": _review_required,
     "review-completed": _review_completed,
     "action-item": _action_item,
+    "first-told": _first_told,
+    "receipt": _receipt,
+    "acted-on": _acted_on,
+    "held-back": _single("held_back"),
+    "still-open": _single("still_open_reminded"),
 }
 
 

@@ -54,6 +54,14 @@ METRICS: Mapping[str, str] = {
     "drill_missed": "1: a drill was not opened, as it was found more than a day late",
     "digest_failed": "1: a digest could not be sent",
     "coverage_gap": "1: a rotation was found to have nobody on call for a time",
+    "time_to_first_told_seconds": "opening to the first message that a provider took for somebody inside",
+    "drill_time_to_first_told_seconds": "the same of a drill",
+    "incident_untold": "1: first resolved, and nobody inside had been told",
+    "receipt": "1: a provider said what became of a notification; code: `delivered`, `read`, `undelivered`",
+    "receipt_succeeded": "1: by its first receipt a notification was delivered or read; 0: it was not",
+    "acted_on": "1: a person gave a command from a notification or chat; code: `link`, `slack` and so on",
+    "held_back": "1: a message was held back, as the contact had such a one a moment before",
+    "still_open_reminded": "1: people were reminded that it is not resolved",
 }
 """Every metric, in words; the value comes first."""
 
@@ -64,6 +72,7 @@ OF_DRILLS: Mapping[str, str] = {
     "time_to_resolve_seconds": "drill_time_to_resolve_seconds",
     "respond_sla_met": "drill_respond_sla_met",
     "incident_alerts": "other_alerts",
+    "time_to_first_told_seconds": "drill_time_to_first_told_seconds",
 }
 """What becomes of the metrics of an incident that is a drill; it has no others."""
 

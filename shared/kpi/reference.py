@@ -17,11 +17,12 @@ Written from `shared/kpi` by `python -m shared.kpi.definitions > docs/kpi.md`; d
 A week is an ISO week in the plan's time zone, half-open: its first instant belongs to it, the first
 instant of the next one does not. An event belongs to the week of its `recorded_at`; a measure belongs to the
 week in which the event that closes it was recorded, a missed target to the week in which it was due.
-Everything is measured between recordings, which never run backwards within a timeline; only the start of an
-alert is the source's own claim. Times are whole seconds, rounded down. Where there is nothing to measure a
-value is `null`. The value of a duration is its mean. A week that is not over is provisional, and its figures
-end at the instant of compiling. An incident that the bundle before left open, or with a review or action
-items to come, belongs to a week even where it has no event in it.
+Everything is measured between recordings, which never run backwards within a timeline; but the start of an
+alert is the source's own claim, and a provider took a message when its answer came, by Tocsin's clock.
+Times are whole seconds, rounded down. Where there is nothing to measure a value is `null`. The value of a
+duration is its mean. A week that is not over is provisional, and its figures end at the instant of
+compiling. An incident that the bundle before left open, or with a review or action items to come, belongs to
+a week even where it has no event in it.
 
 What is pending is no incident until it is opened: only its alerts count, by disposition. A drill enters no
 figure but those of drills, and stands in `drills.csv` instead of `incidents.csv`; drills count for the plan

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 FORMAT = 2
-DEFINITIONS = 2
+DEFINITIONS = 3
 DATA = ("kpi.json", "incidents.csv", "drills.csv", "audit.csv", "timeline.jsonl")
 LISTED = (*DATA, "manifest.json")
 MEMBERS = (*LISTED, "manifest.sha256")
@@ -102,6 +102,14 @@ KPIS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...], str | None, str | N
     "drill_respond_sla_attainment": ("share", ("drill_respond_sla_met",), (), None, "at least"),
     "digests_failed": ("count", ("digest_failed",), (), None, "at most"),
     "coverage_gaps": ("count", ("coverage_gap",), (), None, "at most"),
+    "time_to_first_told": ("duration", ("time_to_first_told_seconds",), (), None, "at most"),
+    "drill_time_to_first_told": ("duration", ("drill_time_to_first_told_seconds",), (), None, "at most"),
+    "incidents_untold": ("count", ("incident_untold",), (), None, "at most"),
+    "receipts": ("breakdown", ("receipt",), (), None, None),
+    "receipt_success": ("share", ("receipt_succeeded",), (), None, "at least"),
+    "acted_from_notification": ("breakdown", ("acted_on",), (), None, None),
+    "messages_held_back": ("count", ("held_back",), (), None, None),
+    "still_open_reminders": ("count", ("still_open_reminded",), (), None, None),
 }
 """What this verifier knows each KPI to be: kind, metrics, metrics below the line, code, side of a target."""
 
@@ -662,6 +670,7 @@ OF_DRILLS = {
     "time_to_resolve_seconds": "drill_time_to_resolve_seconds",
     "respond_sla_met": "drill_respond_sla_met",
     "incident_alerts": "other_alerts",
+    "time_to_first_told_seconds": "drill_time_to_first_told_seconds",
 }
 """What an incident's metrics are called where it is a drill; it has no others."""
 COUNTED = {
@@ -671,6 +680,8 @@ COUNTED = {
     "contact-missing": "contact_missing",
     "oncall-empty": "oncall_empty",
     "informed": "informed",
+    "held-back": "held_back",
+    "still-open": "still_open_reminded",
 }
 OF_JOURNALS = {
     "drill-missed": "drill_missed",
@@ -709,6 +720,7 @@ class Account:
         self._alerts()
         self._reviews()
         self._items()
+        self._telling()
         for event in self.told:
             self._single(event)
         for event in events:
@@ -866,6 +878,23 @@ class Account:
             if count:
                 self.facts.append((self.end, f"action_item_{metric}_at_end", "", count))
 
+    def _telling(self) -> None:
+        """How soon somebody inside was told, or that nobody was; and what providers said later."""
+        firsts = [event for event in self.told if event["type"] == "first-told"]
+        ended = self.rounds[0].first("resolved") if self.rounds else None
+        for event in firsts[:1]:
+            waited = seconds(self.rounds[0].began, event["occurred_at"])
+            self.fact(event["recorded_at"], "time_to_first_told_seconds", max(0, waited))
+        if ended and not any(event["seq"] < ended["seq"] for event in firsts):
+            self.fact(ended["recorded_at"], "incident_untold")
+        heard: dict[str, str] = {}
+        for event in self.told:
+            if event["type"] == "receipt":
+                delivery, state = event["data"]["delivery"], event["data"]["state"]
+                self.fact(event["recorded_at"], "receipt", 1, state)
+                if heard.setdefault(delivery, event["hash"]) == event["hash"]:
+                    self.fact(event["recorded_at"], "receipt_succeeded", int(state in ("delivered", "read")))
+
     def _single(self, event: Event) -> None:
         type, at, data = event["type"], event["recorded_at"], event["data"]
         if type == "resolved":
@@ -883,7 +912,7 @@ class Account:
             self._said(type, at, data)
 
     def _said(self, type: str, at: str, data: dict[str, Any]) -> None:
-        """Status updates and checklists."""
+        """Status updates, checklists, and what people did from notifications."""
         if type == "update-lapsed":
             self.fact(at, "update_missed", data["missed"], data["audience"])
         elif type == "status-updated":
@@ -891,6 +920,8 @@ class Account:
                 self.fact(at, "update_sent", 1, audience)
         elif type == "checked" and data["state"] == "overridden":
             self.fact(at, "checklist_overridden", 1, data["phase"])
+        elif type == "acted-on":
+            self.fact(at, "acted_on", 1, data["by"])
 
     def drill_row(self) -> list[Any]:
         """The cells of ``drills.csv``; none for what is no drill."""

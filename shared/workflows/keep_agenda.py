@@ -18,8 +18,10 @@ from shared.domain.delivery import Message
 from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
 from shared.domain.incident import Incident
 from shared.domain.journal import own_journal
-from shared.domain.plan import Contact, Digest, Plan
+from shared.domain.plan import Contact, Plan
+from shared.domain.schedule import Digest
 from shared.domain.timeline import stamp
+from shared.domain.ways import ways
 from shared.ports import (
     AdvanceQueue,
     Agenda,
@@ -277,12 +279,12 @@ class KeepAgenda:
         """Try the contact's channels in order: the last tried, whether it took it, whether to try again."""
         plan, tried, again = run.plan, None, False
         contact = plan.directory.contacts.get(duty.contact or "", Contact("-"))
-        for reach in contact.reach:
-            spec = plan.directory.channels[reach.channel]
+        for way in ways(plan.directory, contact):
+            spec = plan.directory.channels[way.channel]
             tried = spec.name
             key = ahead.duty_key(plan.name, duty)
             try:
-                self.channels[spec.kind].send(message, spec, reach.to, key, self.secrets, run.clock())
+                self.channels[spec.kind].send(message, spec, way.to, key, self.secrets, run.clock())
             except (DeliveryFailed, SecretUnavailable) as failure:
                 again = again or not (isinstance(failure, DeliveryFailed) and failure.permanent)
                 log.info("%s of %s to %s by %s: %s", duty.work, plan.name, contact.name, tried, failure)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from shared.domain import response
+from shared.domain.answering import Through
 from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound, Refused, StoreUnavailable
 from shared.domain.incident import GroupKey, Incident
 from shared.domain.plan import Plan
@@ -46,9 +47,17 @@ class RespondToIncident:
     queue: AdvanceQueue
 
     def respond(
-        self, incident_id: str, command: response.Command, who: Principal, key: str | None, now: datetime
+        self,
+        incident_id: str,
+        command: response.Command,
+        who: Principal,
+        key: str | None,
+        now: datetime,
+        through: Through | None = None,
     ) -> Incident:
         """The incident after the command; as it stands where ``key`` was seen before.
+
+        ``through`` says that it came by answering a notification or from chat.
 
         Raises NotFound, Forbidden, Refused, InvalidInput, StoreUnavailable.
         """
@@ -59,7 +68,7 @@ class RespondToIncident:
             stored = self.store.load(incident_id)
             plan = self._visible_plan(stored.incident.plan, who, f"incident {incident_id}")
             try:
-                done = self._apply(stored, command, plan, actor, applied, now)
+                done = self._apply(stored, command, plan, actor, applied, now, through)
             except Conflict:
                 time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
                 continue
@@ -113,13 +122,14 @@ class RespondToIncident:
         actor: str,
         key: str | None,
         now: datetime,
+        through: Through | None,
     ) -> Incident | None:
         """The incident, or None where the change only caught up with what had lapsed."""
         before = stored.incident
         self._refuse_to_reopen_beside_another(before, command)
         rules = self.rules.get(before.rules)
         _refuse_another_command_under(key, before)
-        change = response.respond(before, command, rules, plan.directory, actor, key, now)
+        change = response.respond(before, command, rules, plan.directory, actor, key, now, through)
         if change is None:
             return before
         after = self.store.save(change, stored)[0].incident

@@ -53,8 +53,8 @@ class EmailChannel:
         from shared.adapters.channels.letter import letter
         from shared.adapters.channels.smtp_post import Envelope, mail_server, post_mail
 
-        recipient = _mailbox(to or "", "the contact's address on this channel")
-        sender = _mailbox(spec.options.get("from", ""), f'the option "from" of channel "{spec.name}"')
+        recipient = mailbox(to or "", "the contact's address on this channel")
+        sender = mailbox(spec.options.get("from", ""), f'the option "from" of channel "{spec.name}"')
         mail = letter(message, sender, recipient, idempotency_key, now, public=public)
         envelope = Envelope(sender.addr_spec, recipient.addr_spec, mail.as_bytes())
         named = f'secret "{spec.secret}"'
@@ -66,7 +66,7 @@ class EmailChannel:
         return with_current_secret(secrets, spec.secret, post)
 
 
-def _mailbox(text: str, what: str) -> MailAddress:
+def mailbox(text: str, what: str) -> MailAddress:
     """``me@example.com`` or ``Me <me@example.com>``, ASCII but for the name. Errors do not repeat it."""
     from email.headerregistry import Address as MailAddress
 

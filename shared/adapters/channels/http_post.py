@@ -1,4 +1,4 @@
-"""One POST to a provider: pooled, bounded in time and size, and turned into accepted or failed."""
+"""One request to a provider, mostly a POST: pooled, bounded in time and size; accepted or failed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Answer:
     headers: Mapping[str, str]
     """Names are lower-case."""
     body: bytes
-    """At most `ANSWER_LIMIT` bytes; less where the answer broke off."""
+    """At most `ANSWER_LIMIT` bytes, or what was asked for; less where the answer broke off."""
 
 
 def address(url: str, named: str) -> Address:
@@ -102,8 +102,26 @@ class HttpPost:
 
     def post(self, to: Address, body: bytes, headers: Mapping[str, str], now: datetime) -> Answer:
         """Post once and return what a 2xx said; raises DeliveryFailed for everything else."""
-        exchange = _Exchange(self._opened(), to, body, headers, self._patience)
-        failure = _attempt(exchange, self._patience.whole)
+        return self.send("POST", to, body, headers, now)
+
+    def send(
+        self,
+        method: str,
+        to: Address,
+        body: bytes,
+        headers: Mapping[str, str],
+        now: datetime,
+        *,
+        seconds: float | None = None,
+        limit: int = ANSWER_LIMIT,
+    ) -> Answer:
+        """`post` by any method: a provider's PATCH, PUT, GET and so on; same bounds, same errors.
+
+        ``seconds`` is what is left for it where several calls share one send; ``limit`` is in bytes.
+        """
+        exchange = _Exchange(self._opened(), method, to, body, headers, self._patience, limit)
+        whole = self._patience.whole
+        failure = _attempt(exchange, whole if seconds is None else min(seconds, whole))
         if exchange.status is None:
             raise failure or DeliveryFailed(f"{to.named}: no answer", permanent=False)
         return _judged(Answer(exchange.status, exchange.headers, bytes(exchange.body)), to, now)
@@ -129,12 +147,15 @@ class _Exchange:
     def __init__(
         self,
         session: requests.Session,
+        method: str,
         to: Address,
         body: bytes,
         headers: Mapping[str, str],
         patience: Patience,
+        limit: int,
     ) -> None:
-        self._session, self.to, self._request = session, to, body
+        self._session, self._method, self.to, self._request = session, method, to, body
+        self._limit = limit
         self._request_headers = {"User-Agent": "Tocsin", "Accept-Encoding": "identity", **headers}
         self._timeouts = (patience.connect, patience.read)
         self.status: int | None = None
@@ -142,8 +163,9 @@ class _Exchange:
         self.body = bytearray()
 
     def run(self) -> None:
-        """Post and read; raises what requests, urllib3 and sockets raise."""
-        with self._session.post(
+        """Send and read; raises what requests, urllib3 and sockets raise."""
+        with self._session.request(
+            self._method,
             self.to.url,
             data=self._request,
             headers=self._request_headers,
@@ -156,8 +178,8 @@ class _Exchange:
                 return  # cut off among the headers, which then look complete
             self.headers = {name.lower(): value for name, value in response.headers.items()}
             self.status = response.status_code
-            while len(self.body) < ANSWER_LIMIT and not limit.over:
-                piece = response.raw.read1(ANSWER_LIMIT - len(self.body), decode_content=False)
+            while len(self.body) < self._limit and not limit.over:
+                piece = response.raw.read1(self._limit - len(self.body), decode_content=False)
                 if not piece:
                     return
                 self.body += piece

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,21 +44,31 @@ class SlackChannel:
 
 def blocks(message: Message) -> dict[str, Any]:
     """The webhook's payload. What comes from alerts stands in plain text, where Slack parses no markup."""
-    head = headline(message)
-    fields = [_text(f"{label}: {value}", FIELD_LIMIT) for label, value in facts(message)]
-    parts: list[dict[str, Any]] = [{"type": "header", "text": _text(head, HEADER_LIMIT)}]
+    return laid_out(headline(message), message, [link_button(label, url) for label, url in links(message)])
+
+
+def laid_out(head: str, message: Message, buttons: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Blocks under that head, and one line of text for notifications and for where blocks are not shown."""
+    fields = [plain_text(f"{label}: {value}", FIELD_LIMIT) for label, value in facts(message)]
+    parts: list[dict[str, Any]] = [{"type": "header", "text": plain_text(head, HEADER_LIMIT)}]
     texts = [
-        {"type": "section", "text": _text(text, SECTION_LIMIT)}
+        {"type": "section", "text": plain_text(text, SECTION_LIMIT)}
         for text in (reason(message), body(message))
         if text
     ]
     parts += [*texts[:1], {"type": "section", "fields": fields}, *texts[1:]]
-    if buttons := [_button(label, url) for label, url in links(message)]:
-        parts.append({"type": "actions", "elements": buttons})
+    if buttons:
+        parts.append({"type": "actions", "elements": list(buttons)})
     incident = one_line(message.incident)
     told = reason(message) or one_line(body(message))
-    fallback = f"{head}{f' ({incident})' if incident else ''}: {told}"
+    fallback = f"{head}{f' ({incident})' if incident else ''}{f': {told}' if told else ''}"
     return {"text": escaped(fallback, SECTION_LIMIT), "blocks": parts}
+
+
+def link_button(label: str, url: str) -> dict[str, Any]:
+    """A button that opens a page."""
+    name = label.lower().replace(" ", "-")
+    return {"type": "button", "action_id": name, "text": plain_text(label, 75), "url": url}
 
 
 def escaped(text: str, limit: int) -> str:
@@ -66,10 +77,6 @@ def escaped(text: str, limit: int) -> str:
     return shortened(unmentioned, limit, lambda character: _ENTITIES.get(character, character))
 
 
-def _text(text: str, limit: int) -> dict[str, Any]:
+def plain_text(text: str, limit: int) -> dict[str, Any]:
+    """Text in which Slack finds neither markup nor emoji names."""
     return {"type": "plain_text", "text": escaped(text, limit), "emoji": False}
-
-
-def _button(label: str, url: str) -> dict[str, Any]:
-    name = label.lower().replace(" ", "-")
-    return {"type": "button", "action_id": name, "text": _text(label, 75), "url": url}

@@ -24,6 +24,7 @@ _COLOURS: dict[Kind, str] = {
     "inform": "Accent",
     "update": "Accent",
     "digest": "Accent",
+    "refresh": "Accent",
 }
 
 

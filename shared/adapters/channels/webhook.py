@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from shared.adapters.channels.current_secret import with_current_secret
 from shared.adapters.channels.http_post import Address, Answer, HttpPost, address, provider_id
 from shared.adapters.channels.wording import (
+    answer_link,
     cleaned,
     marked,
     one_line,
@@ -98,6 +99,7 @@ def payload(message: Message, to: str | None = None) -> bytes:
         "summary": shortened(cleaned(message.summary), SUMMARY_LIMIT),
         "incident_url": safe_link(message.incident_url),
         "source_url": safe_link(message.source_url),
+        "answer_url": answer_link(message),
         "drill": _name(message.drill),
         "runbook": _name(message.runbook),
         "runbook_url": safe_link(message.runbook_url),

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from shared.domain.delivery import Kind, Message
 
 LINK_LIMIT = 2_000
+ANSWER = "Acknowledge or resolve"
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _INVISIBLE = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Marks and overrides of text direction, with which a text can show something else than it says."""
@@ -35,6 +36,8 @@ PREFIX: dict[Kind, str] = {
     "review": "Review: ",
     "action-item": "Action item: ",
     "digest": "Digest: ",
+    "still-open": "Still open: ",
+    "refresh": "Now: ",
 }
 """What a headline begins with, so that nobody takes news for a page."""
 
@@ -136,7 +139,7 @@ def facts(message: Message) -> list[tuple[str, str]]:
         "Incident": message.incident,
         "Severity": message.severity,
         "Service": message.service,
-        "Status": message.status,
+        "Status": _status(message),
         "Opened": opened,
         "Plan": message.plan,
     }
@@ -145,8 +148,19 @@ def facts(message: Message) -> list[tuple[str, str]]:
     return [(label, shortened(one_line(value) or "-", 200)) for label, value in values.items()]
 
 
+def _status(message: Message) -> str:
+    has_it = message.status == "acknowledged" and message.holder
+    return f"{message.status} by {message.holder}" if has_it else message.status
+
+
 def links(message: Message) -> list[tuple[str, str]]:
-    """The links that may be shown, as label and URL."""
+    """The links that may be shown, as label and URL: where it can be answered comes first."""
+    answer = answer_link(message)
+    return [*([(ANSWER, answer)] if answer else []), *further_links(message)]
+
+
+def further_links(message: Message) -> list[tuple[str, str]]:
+    """The links that may be shown and answer nothing."""
     candidates = [
         ("Open incident", message.incident_url),
         ("Open runbook", message.runbook_url),
@@ -154,3 +168,10 @@ def links(message: Message) -> list[tuple[str, str]]:
     ]
     checked = [(label, safe_link(url)) for label, url in candidates]
     return [(label, url) for label, url in checked if url is not None]
+
+
+def answer_link(message: Message) -> str | None:
+    """The page on which it can be acknowledged or resolved; None where nothing is left to answer."""
+    if message.answering is None or message.status == "resolved" or message.audience == "external":
+        return None
+    return safe_link(message.answering.page)

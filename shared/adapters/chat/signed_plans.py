@@ -1,0 +1,81 @@
+"""Which plans may be meant by a call: those one of whose secrets has signed it."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from shared.domain.errors import SecretUnavailable, TooLarge, Unauthenticated
+from shared.domain.plan import Plan
+from shared.ports import Plans, Secrets
+
+LARGEST_BODY = 64 * 1024
+ASK_AGAIN_AFTER = timedelta(minutes=1)
+Signature = Callable[[str], str | None]
+"""What a secret's value makes of the call; None where it can be no key."""
+
+
+class SignedPlans:
+    """The plans by the secrets that they name for one chat. Safe across threads."""
+
+    def __init__(self, plans: Plans, secrets: Secrets, named: Callable[[Plan], str | None]) -> None:
+        """``named`` gives the name of a plan's secret."""
+        self._plans = plans
+        self._secrets = secrets
+        self._named = named
+        self._lock = threading.Lock()
+        self._asked_again: datetime | None = None
+
+    def of(self, signature: Signature, given: str, now: datetime) -> tuple[Plan, ...]:
+        """The plans whose secret makes the ``given`` signature; at least one.
+
+        Where none does, the secrets are read once more: one may have been rotated since. A secret that is not
+        available keeps nobody out who proves another. Raises Unauthenticated, SecretUnavailable.
+        """
+        candidates = [(plan, name) for plan in self._plans.all() if (name := self._named(plan))]
+        names = list(dict.fromkeys(name for _, name in candidates))
+        signs, missing = self._signing(names, signature, given)
+        if not signs and names and self._may_ask_again(now):
+            for name in names:
+                self._secrets.forget(name)
+            signs, missing = self._signing(names, signature, given)
+        if not signs and missing is not None:
+            raise missing
+        if not signs:
+            raise Unauthenticated("the call is not signed with a secret that a plan names for this chat")
+        return tuple(plan for plan, name in candidates if name in signs)
+
+    def _signing(
+        self, names: Sequence[str], signature: Signature, given: str
+    ) -> tuple[set[str], SecretUnavailable | None]:
+        signs: set[str] = set()
+        missing: SecretUnavailable | None = None
+        for name in names:
+            try:
+                if _is_among(given, [signature(value) for value in self._secrets.accepted(name)]):
+                    signs.add(name)
+            except SecretUnavailable as error:
+                missing = error
+        return signs, missing
+
+    def _may_ask_again(self, now: datetime) -> bool:
+        """Once in a while: forged calls must not become calls of the vault."""
+        with self._lock:
+            if self._asked_again is not None and abs(now - self._asked_again) < ASK_AGAIN_AFTER:
+                return False
+            self._asked_again = now
+            return True
+
+
+def refuse_if_large(body: bytes) -> None:
+    """Raises TooLarge."""
+    if len(body) > LARGEST_BODY:
+        raise TooLarge(f"the body has {len(body)} bytes; at most {LARGEST_BODY} are taken")
+
+
+def _is_among(given: str, made: Sequence[str | None]) -> bool:
+    """Compared in constant time, each of them."""
+    said = given.encode("utf-8", "replace")
+    return sum(hmac.compare_digest(said, each.encode()) for each in made if each) > 0

@@ -1,0 +1,96 @@
+"""Throttling: a contact gets at most one message of a kind in the plan's window; what came meanwhile follows
+as one. The window is the incident's own, so every instance keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.domain.incident import HeldBack, Incident
+from shared.domain.plan import Rules
+from shared.domain.telling import Telling
+from shared.domain.timeline import Event
+
+MOST_HELD = 40
+"""Contacts and kinds that are held back at once; beyond, messages go out as they come."""
+LONGEST_REASON = 300
+MOST_WORDS = 10
+
+
+def held_until(
+    incident: Incident, rules: Rules, contact: str, telling: Telling, now: datetime
+) -> datetime | None:
+    """Until when the contact is to be spared another message of that kind; None: it goes out now."""
+    earlier = _held(incident, contact, telling)
+    if earlier is not None:
+        return earlier.until
+    spoken = incident.spoken.get(_key(telling.kind, contact))
+    if spoken is None or spoken + rules.throttle <= now or len(incident.held_back) >= MOST_HELD:
+        return None
+    return spoken + rules.throttle
+
+
+def hold(incident: Incident, contact: str, telling: Telling, until: datetime) -> tuple[HeldBack, ...]:
+    """What is held back, with this as well: joined to what the contact already waits for of that kind."""
+    words = (*telling.earlier_words, *((telling.words_of,) if telling.words_of is not None else ()))
+    fresh = HeldBack(
+        contact,
+        telling.kind,
+        until,
+        1,
+        telling.reason[:LONGEST_REASON],
+        telling.cause.seq,
+        telling.template,
+        telling.audience,
+        words,
+        telling.rung,
+    )
+    before = _held(incident, contact, telling)
+    if before is None:
+        return (*incident.held_back, fresh)
+    known = before.reason.split("; ")
+    reason = before.reason if fresh.reason in known else f"{before.reason}; {fresh.reason}"
+    joined = replace(
+        fresh,
+        count=before.count + 1,
+        reason=reason[:LONGEST_REASON],
+        words=tuple(dict.fromkeys((*before.words, *words)))[-MOST_WORDS:],
+    )
+    return tuple(joined if each is before else each for each in incident.held_back)
+
+
+def catch_up(held: HeldBack, cause: Event) -> Telling:
+    """What is owed once the window has passed: the one message as it was, or several as one."""
+    reason = held.reason if held.count == 1 else f"{held.count} messages as one: {held.reason}"
+    return Telling(
+        held.kind,
+        reason,
+        cause,
+        held.template,
+        held.audience,
+        held.words[-1] if held.words else None,
+        held.words[:-1],
+        held.rung,
+    )
+
+
+def spoken(
+    incident: Incident, rules: Rules, contacts: Sequence[tuple[str, str]], now: datetime
+) -> dict[str, datetime]:
+    """When each contact was last owed a message of each kind, with ``contacts`` (kind, contact) now."""
+    if not rules.throttle:
+        return {}
+    kept = {key: at for key, at in incident.spoken.items() if at + rules.throttle > now}
+    return kept | {_key(kind, contact): now for kind, contact in contacts}
+
+
+def _held(incident: Incident, contact: str, telling: Telling) -> HeldBack | None:
+    for each in incident.held_back:
+        if (each.contact, each.kind, each.audience) == (contact, telling.kind, telling.audience):
+            return each
+    return None
+
+
+def _key(kind: str, contact: str) -> str:
+    return f"{kind} {contact}"

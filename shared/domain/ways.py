@@ -1,0 +1,61 @@
+"""The ways to a contact, in order of preference: which are open for a message, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.oncall import Restriction, allowed
+from shared.domain.plan import Contact, Directory
+
+MOST_PROVIDERS = 4
+"""Channels that stand in for one another, at most."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One address on one channel; its place among the contact's ways names it in a delivery."""
+
+    channel: str
+    to: str | None
+    severities: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    only: Restriction | None = None
+
+
+def ways(directory: Directory, contact: Contact) -> tuple[Way, ...]:
+    """Every way: each of the contact's channels, followed by those that stand in for it."""
+    return tuple(_ways(directory, contact))
+
+
+def next_way(
+    directory: Directory, contact: Contact, severity: str, kind: str, now: datetime, after: int = -1
+) -> tuple[int, bool] | None:
+    """The first way open for such a message after the ``after``-th, and whether it is the last; None: none.
+
+    Where no way at all is open for it, all are: a message is quiet, never lost.
+    """
+    known = ways(directory, contact)
+    found = [nth for nth, way in enumerate(known) if _is_open(way, severity, kind, directory.timezone, now)]
+    usable = [nth for nth in found or range(len(known)) if nth > after]
+    return (usable[0], len(usable) == 1) if usable else None
+
+
+def _ways(directory: Directory, contact: Contact) -> Iterator[Way]:
+    for reach in contact.reach:
+        name: str | None = reach.channel
+        tried: list[str] = []
+        while name is not None and name not in tried and len(tried) < MOST_PROVIDERS:
+            yield Way(name, reach.to, reach.severities, reach.kinds, reach.only)
+            tried.append(name)
+            channel = directory.channels.get(name)
+            name = channel.fallback if channel else None
+
+
+def _is_open(way: Way, severity: str, kind: str, timezone: str, now: datetime) -> bool:
+    return (
+        (not way.severities or severity in way.severities)
+        and (not way.kinds or kind in way.kinds)
+        and allowed(way.only, timezone, now)
+    )

@@ -1,0 +1,132 @@
+"""At most one message per incident, contact and kind in the plan's window; what came meanwhile is one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.domain.cadence import PostUpdate
+from shared.domain.delivery import Delivery
+from shared.domain.matrix import Updates
+from shared.domain.plan import Rules
+from shared.domain.response import Acknowledge, Escalate, Resolve
+from tests.afterwards import Course, types, words
+from tests.builders import NOON, a_directory, a_severity, minutes, seconds, some_rules, unthrottled
+
+WINDOW = timedelta(seconds=60)
+TICK = seconds(0.000001)
+ROOM = Updates("internal", notify=("lead",))
+
+
+def climbing(*at: float, **changes: Any) -> Rules:  # noqa: ANN401  (fields of many types)
+    """Rules whose steps, so many seconds after the opening, all page whoever is on call."""
+    steps = tuple((seconds(each), ("oncall",)) for each in at)
+    severity = a_severity("P1", steps=steps, respond_within=None, resolve_within=None)
+    return replace(some_rules(replace(severity, **changes)), throttle=WINDOW)
+
+
+def pages(owed: list[Delivery]) -> list[tuple[str, float]]:
+    return [(each.message.reason, (each.owed_at - NOON).total_seconds()) for each in owed]
+
+
+def test_a_second_page_within_the_window_waits_for_its_end_and_then_goes_out_as_it_was() -> None:
+    course = Course(climbing(0, 20))
+    assert types(course.passes(NOON + seconds(20))) == ["escalated", "held-back"]
+    assert course.incident.deadline == NOON + WINDOW
+    assert course.passes(NOON + WINDOW - TICK) == []
+    (caught_up,) = course.passes(NOON + WINDOW)
+    assert dict(caught_up.data) | {"due": "-"} == {
+        "contact": "oncall", "kind": "escalation", "due": "-",
+        "late_seconds": 0, "count": 1, "withdrawn": False,
+    }  # fmt: skip
+    assert pages(course.owed) == [("escalation step 1 of 2", 0), ("escalation step 2 of 2", 60)]
+
+
+def test_several_that_were_held_back_arrive_as_one_that_names_them_all() -> None:
+    course = Course(climbing(0, 10, 20, 30))
+    for at in (10, 20, 30):
+        course.passes(NOON + seconds(at))
+    course.passes(NOON + WINDOW)
+    assert pages(course.owed)[1:] == [
+        ("3 messages as one: escalation step 2 of 4; escalation step 3 of 4; escalation step 4 of 4", 60)
+    ]
+
+
+@pytest.mark.parametrize(("at", "held"), [(59.999999, True), (60, False), (60.000001, False)])
+def test_the_window_is_half_open(at: float, held: bool) -> None:
+    course = Course(climbing(0, at))
+    assert types(course.passes(NOON + seconds(at))) == ["escalated", *(["held-back"] if held else [])]
+
+
+def test_the_window_counts_from_the_digest_too() -> None:
+    course = Course(climbing(0, 50, 100))
+    for at in (50, 60, 100):
+        course.passes(NOON + seconds(at))
+    course.passes(NOON + seconds(120))
+    assert [at for _, at in pages(course.owed)] == [0, 60, 120]
+
+
+def test_another_contact_and_another_kind_have_windows_of_their_own() -> None:
+    course = Course(climbing(0))
+    course.does(Escalate("lead"), NOON + seconds(1))
+    course.does(Escalate("oncall"), NOON + seconds(2))
+    assert [(each.contact, each.message.kind) for each in course.owed] == [
+        ("oncall", "escalation"),
+        ("lead", "manual"),
+        ("oncall", "manual"),
+    ]
+
+
+def test_a_page_that_was_held_back_goes_out_after_an_acknowledgement_but_not_after_the_resolution() -> None:
+    for command, owed in ((Acknowledge(), 2), (Resolve(), 1)):
+        course = Course(climbing(0, 20))
+        course.passes(NOON + seconds(20))
+        course.does(command, NOON + seconds(30))
+        (caught_up,) = (each for each in course.passes(NOON + WINDOW) if each.type == "caught-up")
+        assert caught_up.data["withdrawn"] is (owed == 1)
+        assert sum(each.message.kind == "escalation" for each in course.owed) == owed
+
+
+def test_no_words_are_lost_where_several_updates_become_one() -> None:
+    rules = climbing(updates=(ROOM,))
+    course = Course(replace(rules, severities=(replace(rules.severities[0], steps=()),)))
+    said = [
+        course.does(PostUpdate("investigating", words(text)), NOON + seconds(at))[0].seq
+        for at, text in ((0, "one"), (5, "two"), (10, "three"))
+    ]
+    course.passes(NOON + WINDOW)
+    last = course.owed[-1].message
+    assert (*last.earlier_words, last.words_of) == tuple(said[1:])
+
+
+def test_what_is_late_is_on_record_as_late() -> None:
+    course = Course(climbing(0, 20))
+    course.passes(NOON + seconds(20))
+    (caught_up,) = course.passes(NOON + minutes(5))
+    assert caught_up.data["late_seconds"] == 240
+
+
+def test_a_plan_may_have_no_window() -> None:
+    course = Course(unthrottled(climbing(0, 1, 2)))
+    for at in (1, 2):
+        course.passes(NOON + seconds(at))
+    assert [at for _, at in pages(course.owed)] == [0, 1, 2]
+    assert course.incident.spoken == {}
+
+
+def test_the_incident_forgets_whom_it_spoke_to_once_the_window_is_over() -> None:
+    course = Course(climbing(0))
+    assert set(course.incident.spoken) == {"escalation oncall"}
+    course.does(Escalate("lead"), NOON + minutes(2))
+    assert set(course.incident.spoken) == {"manual lead"}
+
+
+def test_whoever_is_gone_from_the_plan_meanwhile_is_missed_aloud() -> None:
+    course = Course(climbing(0, 20))
+    course.passes(NOON + seconds(20))
+    course.directory = a_directory(manager=("log",))
+    assert types(course.passes(NOON + WINDOW)) == ["caught-up", "contact-missing"]
+    assert course.told == {"manager": "the plan has no contact oncall any more"}
