@@ -13,7 +13,7 @@ from shared.app import app
 from shared.domain.timeline import stamp
 
 if TYPE_CHECKING:
-    from functions.answers import Readiness, TocsinStatus
+    from functions.health_answers import Readiness, TocsinStatus
 
 blueprint = func.Blueprint()
 

@@ -209,6 +209,7 @@ def _delivery(delivery: Delivery, receipts: Sequence[str]) -> DeliveryOfIncident
         "body_sha256": delivery.body_sha256,
         "template": delivery.template,
         "template_version": delivery.template_version,
+        "digest": delivery.gathered,
         "attempts": [
             {
                 "sent_at": _instant(attempt.sent_at),

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from functions import answers
 from functions.answer_bodies import AnswerBody, AnsweredByLink, AskedByLink
 from functions.bodies import COMMANDS, DeclareBody, ListQuery
+from functions.health_answers import Alive, Readiness, TocsinStatus
 from functions.status_answers import StatusPageShown
 
 Access = Literal[
@@ -179,14 +180,14 @@ OPERATIONS = (
         "One file of a bundle, byte for byte; `bundle.zip` is the whole", "Auditor",
         {200: "*/*"}, (401, 403, 404, 503), parameters=(_REVISION,),
     ),
-    Operation("live", "get", "/api/v1/health/live", "The process answers", "anybody", {200: answers.Alive}),
+    Operation("live", "get", "/api/v1/health/live", "The process answers", "anybody", {200: Alive}),
     Operation(
         "ready", "get", "/api/v1/health/ready", "Every dependency, tried", "anybody",
-        {200: answers.Readiness, 503: answers.Readiness},
+        {200: Readiness, 503: Readiness},
     ),
     Operation(
         "show_status", "get", "/api/v1/status", "Whether Tocsin itself is up", "anybody",
-        {200: answers.TocsinStatus, 503: answers.TocsinStatus},
+        {200: TocsinStatus, 503: TocsinStatus},
     ),
     Operation(
         "describe_api", "get", "/api/v1/openapi.json", "This document", "anybody",

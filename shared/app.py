@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.adapters.plan_files import PlanFiles
     from shared.adapters.redacting import Redactor
     from shared.adapters.rules_table import RulesTable
+    from shared.adapters.storm_table import StormTable
     from shared.domain.oncall import Rotation, Shift
     from shared.ports import AnswerTokens, Channel, Secrets, Source, Wording
     from shared.settings import Settings
@@ -172,11 +173,13 @@ def _on_time(base: _Base) -> tuple[AdvanceIncidents, KeepAgenda]:
     from shared.workflows.keep_agenda import KeepAgenda
     from shared.workflows.prepare_message import PrepareMessage
     from shared.workflows.read_calendars import ReadCalendars
+    from shared.workflows.tell_storm import TellStorm
 
     stores, plans, secrets, channels = base.stores, base.plans, base.secrets, base.channels
     store, rules, queue, journals = stores.incidents, stores.rules, stores.queue, stores.journals
     prepare = PrepareMessage(store, base.settings.public_url, base.wording, base.tokens, stores.people)
-    deliver = Deliver(store, channels, secrets, prepare)
+    storm = TellStorm(store, stores.storms, channels, secrets, base.wording, queue)
+    deliver = Deliver(store, channels, secrets, prepare, storm)
     calendars = ReadCalendars(stores.agenda, CalendarFeeds(secrets), journals, plans.forget)
     agenda = KeepAgenda(
         plans, store, rules, queue, journals, stores.agenda, calendars, channels, secrets, base.wording
@@ -282,6 +285,7 @@ class _Stores:
     rules: RulesTable
     people: PeopleTable
     agenda: AgendaTable
+    storms: StormTable
     queue: StorageAdvanceQueue
     exports: ExportBlobs
 
@@ -297,6 +301,7 @@ def _stores(settings: Settings, secrets: Secrets) -> _Stores:
     from shared.adapters.people_table import PeopleTable
     from shared.adapters.rules_table import RulesTable
     from shared.adapters.storage_clients import StorageClients
+    from shared.adapters.storm_table import StormTable
 
     clients = StorageClients(settings.storage)
     if settings.storage.connection_string:
@@ -310,6 +315,7 @@ def _stores(settings: Settings, secrets: Secrets) -> _Stores:
         RulesTable(tables.get_table_client("Rules")),
         PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret),
         AgendaTable(tables.get_table_client("Agenda")),
+        StormTable(tables.get_table_client("Agenda")),
         StorageAdvanceQueue(clients.queue(QUEUE)),
         ExportBlobs(clients.blobs(), CONTAINER),
     )

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 import pytest
 from pydantic import TypeAdapter
 
-from functions.answers import ApiDescription, Readiness, TocsinStatus
+from functions.answers import ApiDescription
+from functions.health_answers import Readiness, TocsinStatus
 from local import azurite
 from tests.host_process import Tocsin, eventually, problem, running
 from tests.toy_host import Answer

@@ -77,6 +77,37 @@ def test_the_same_words_once_more_by_the_same_way_count_again() -> None:
     assert storm.count(state, [again], RULE, NOON)[1] == [again]
 
 
+def a_page(n: int, severity: str, kind: Kind = "escalation") -> Delivery:
+    delivery = a_delivery(n, kind=kind)
+    return replace(delivery, message=replace(delivery.message, severity=severity))
+
+
+@pytest.mark.parametrize(
+    ("before", "arrives", "waits"),
+    [
+        (("P3", "P3", "P3"), a_page(9, "P1"), False),
+        (("P3", "P1", "P3"), a_page(9, "P1"), True),
+        (("P3", "P3", "P3"), a_page(9, "P3"), True),
+        (("P3", "P3", "P3"), a_page(9, "P1", "inform"), True),
+        (("P3", "P3", "P3"), a_page(9, "unheard of"), True),
+    ],
+)
+def test_a_page_louder_than_every_one_of_late_does_not_wait(
+    before: tuple[str, ...], arrives: Delivery, waits: bool
+) -> None:
+    state = StormState()
+    for n, severity in enumerate(before):
+        state, _ = storm.count(state, [a_page(n, severity)], RULE, NOON, ("P1", "P3"))
+    assert storm.count(state, [arrives], RULE, NOON, ("P1", "P3"))[1] == ([arrives] if waits else [])
+
+
+def test_the_first_page_does_not_wait_behind_what_only_informs() -> None:
+    state = StormState()
+    for n in range(3):
+        state, _ = storm.count(state, [a_page(n, "P1", "inform")], RULE, NOON, ("P1", "P3"))
+    assert storm.count(state, [a_page(9, "P3")], RULE, NOON, ("P1", "P3"))[1] == []
+
+
 @pytest.mark.parametrize(("after", "beyond"), [(-TICK, 0), (timedelta(0), 1), (TICK, 1)])
 def test_after_a_digest_that_failed_nothing_is_gathered_for_a_while(after: timedelta, beyond: int) -> None:
     until = NOON + minutes(1)

@@ -110,7 +110,9 @@ def _read(row: Mapping[str, Any]) -> Any:  # noqa: ANN401  (our own JSON)
 
 def _state_json(state: StormState) -> dict[str, Any]:
     return {
-        "counted": [[each.message, each.delivery, each.nth, stamp(each.at)] for each in state.counted],
+        "counted": [
+            [each.message, each.delivery, each.nth, stamp(each.at), each.page] for each in state.counted
+        ],
         "gathering": state.gathering,
         "singly_until": stamp(state.singly_until) if state.singly_until else None,
     }
@@ -118,7 +120,8 @@ def _state_json(state: StormState) -> dict[str, Any]:
 
 def _state(found: Mapping[str, Any]) -> StormState:
     counted = tuple(
-        Counted(message, delivery, nth, parse_stamp(at)) for message, delivery, nth, at in found["counted"]
+        Counted(message, delivery, nth, parse_stamp(at), *page)
+        for message, delivery, nth, at, *page in found["counted"]
     )
     singly = found["singly_until"]
     return StormState(counted, found["gathering"], parse_stamp(singly) if singly else None)

@@ -56,6 +56,8 @@ class Counted:
     delivery: str
     nth: int
     at: datetime
+    page: str = ""
+    """Severity of the incident, where it asks somebody to act."""
 
     def stands_for(self, other: Delivery, mark: str) -> bool:
         """Whether the other is the same message: looked at once more, or by a further way."""
@@ -169,9 +171,17 @@ def takes_digest(channel: Channel, to: str | None) -> bool:
 
 
 def count(
-    state: StormState, arrivals: Sequence[Delivery], storm: Storm, now: datetime
+    state: StormState,
+    arrivals: Sequence[Delivery],
+    storm: Storm,
+    now: datetime,
+    loudness: Sequence[str] = (),
 ) -> tuple[StormState, list[Delivery]]:
-    """The state with those counted that go out by themselves, and those that are beyond the limit."""
+    """The state with those counted that go out by themselves, and those that are beyond the limit.
+
+    A page louder than every one of late goes out all the same; ``loudness`` names the severities, loudest
+    first.
+    """
     if state.singly_until is not None and now < state.singly_until:
         return state, []
     counted = [each for each in state.counted if now - each.at < storm.within]
@@ -180,11 +190,19 @@ def count(
         mark = _mark(delivery)
         if any(each.stands_for(delivery, mark) for each in counted):
             continue
-        if len(counted) >= storm.more_than:
-            beyond.append(delivery)
+        page = delivery.message.severity if delivery.message.kind in PAGES else ""
+        if len(counted) < storm.more_than or (page and _is_louder(page, counted, loudness)):
+            counted.append(Counted(mark, delivery.id, delivery.nth, now, page))
         else:
-            counted.append(Counted(mark, delivery.id, delivery.nth, now))
+            beyond.append(delivery)
     return (replace(state, counted=tuple(counted)) if len(counted) > before else state), beyond
+
+
+def _is_louder(severity: str, counted: Sequence[Counted], loudness: Sequence[str]) -> bool:
+    if severity not in loudness:
+        return False
+    pages = [loudness.index(each.page) for each in counted if each.page in loudness]
+    return all(loudness.index(severity) < other for other in pages)
 
 
 def gather(open_: Gathering | None, beyond: Sequence[Delivery], now: datetime) -> Gathering:

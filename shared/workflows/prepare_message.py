@@ -154,7 +154,7 @@ class PrepareMessage:
         taken = [
             (attempt.at, attempt.provider_id)
             for each in self.store.deliveries(incident)
-            if (each.contact, each.channel) == (delivery.contact, delivery.channel)
+            if (each.contact, each.channel) == (delivery.contact, delivery.channel) and each.gathered is None
             for attempt in each.attempts
             if attempt.accepted and attempt.provider_id
         ]

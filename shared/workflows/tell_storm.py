@@ -99,9 +99,10 @@ class TellStorm:
     def _admit(self, batch: Sequence[Delivery], plan: Plan, now: datetime) -> list[Delivery | None]:
         """Each as it waits for the digest; None: it goes out. Raises Conflict, StoreUnavailable."""
         name, contact = plan.name, batch[0].contact
+        loudness = [severity.name for severity in plan.rules.severities]
         for _ in range(MOST_TRIES):
             state = self.storms.state(name, contact)
-            counted, beyond = storm.count(state.value, batch, plan.storm, now)
+            counted, beyond = storm.count(state.value, batch, plan.storm, now, loudness)
             try:
                 if not beyond:
                     if counted != state.value:
