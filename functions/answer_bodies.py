@@ -45,6 +45,9 @@ class AskedByLink(TypedDict):
     drill: str | None
     opened: str
     contact: str
+    service_title: str
+    summary: str
+    reason: str
     standing: str
     actions: list[str]
     needs: NeedsOfResolving
@@ -107,6 +110,9 @@ def asked_by_link(asked: Asked) -> AskedByLink:
         "drill": incident.drill,
         "opened": asked.opened,
         "contact": asked.contact,
+        "service_title": asked.service,
+        "summary": incident.summary,
+        "reason": asked.why,
         "standing": asked.standing,
         "actions": list(asked.actions),
         "needs": {"words": needs.words, "codes": dict(needs.codes), "items": list(needs.items)},

@@ -179,7 +179,7 @@ def _on_time(base: _Base) -> tuple[AdvanceIncidents, KeepAgenda]:
     store, rules, queue, journals = stores.incidents, stores.rules, stores.queue, stores.journals
     prepare = PrepareMessage(store, base.settings.public_url, base.wording, base.tokens, stores.people)
     storm = TellStorm(store, stores.storms, channels, secrets, base.wording, queue)
-    deliver = Deliver(store, channels, secrets, prepare, storm)
+    deliver = Deliver(store, channels, secrets, prepare, storm, queue)
     calendars = ReadCalendars(stores.agenda, CalendarFeeds(secrets), journals, plans.forget)
     agenda = KeepAgenda(
         plans, store, rules, queue, journals, stores.agenda, calendars, channels, secrets, base.wording
@@ -227,6 +227,7 @@ def _answering(base: _Base, respond: RespondToIncident) -> AnswerNotification:
 def _hear(base: _Base, answering: AnswerNotification) -> HearProvider:
     """Whoever calls back, by kind of channel."""
     from shared.adapters.providers.acs_events import AcsEvents
+    from shared.adapters.providers.replies_table import RepliesTable
     from shared.adapters.providers.twilio_calls import TwilioCalls
     from shared.workflows.hear_provider import HearProvider
     from shared.workflows.hear_receipt import HearReceipt
@@ -236,7 +237,15 @@ def _hear(base: _Base, answering: AnswerNotification) -> HearProvider:
     receipts = HearReceipt(stores.incidents, plans, stores.rules, stores.queue)
     providers: dict[str, Provider] = {**dict.fromkeys(twilio.hears, twilio), **dict.fromkeys(acs.hears, acs)}
     return HearProvider(
-        stores.incidents, plans, stores.rules, base.secrets, tokens, receipts, answering, providers
+        stores.incidents,
+        plans,
+        stores.rules,
+        base.secrets,
+        tokens,
+        receipts,
+        answering,
+        providers,
+        RepliesTable(stores.agenda.table),
     )
 
 

@@ -30,8 +30,18 @@ class Secrets(Protocol):
     def get(self, name: str) -> str:
         """The secret's current value, perhaps cached for minutes. Raises SecretUnavailable."""
 
-    def forget(self, name: str) -> None:
-        """Drop a cached value: somebody was refused with it."""
+    def recheck(self, name: str) -> None:
+        """Ask again at the next `get` or `accepted`; while there is no answer, the known value serves on.
+
+        For whoever doubts a value because of what a caller sent, which proves nothing.
+        """
+
+    def forget(self, name: str) -> bool:
+        """Never serve the cached value again unless it is confirmed: a provider refused it as ours.
+
+        False: it was asked anew a moment ago and is not asked again yet, so what `get` returns may be older
+        than the refusal.
+        """
 
     def accepted(self, name: str) -> Sequence[str]:
         """The values with which something may have been signed: the current one first, then the one before.

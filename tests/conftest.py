@@ -8,9 +8,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from local import azurite
 from tests.toy_host import Receiver
+
+settings.register_profile("tocsin", deadline=None)  # how fast a test runs is not what it tests
+settings.load_profile("tocsin")
 
 
 @pytest.fixture(scope="session")

@@ -102,9 +102,14 @@ class RotatedSecrets:
         """The value alone."""
         return (self.get(name),)
 
-    def forget(self, name: str) -> None:  # noqa: ARG002  (it has one secret)
+    def recheck(self, name: str) -> None:  # noqa: ARG002  (it has one secret)
+        """The next `get` gives the new value where there is one."""
+        self._value = self._new or self._value
+
+    def forget(self, name: str) -> bool:  # noqa: ARG002  (it has one secret)
         """The next `get` gives the new value."""
         self._value = self._new
+        return True
 
 
 def sent(

@@ -21,6 +21,7 @@ from shared.adapters.channels.twilio_sms import TwilioSmsChannel
 from shared.adapters.channels.twilio_voice import TwilioVoiceChannel
 from shared.adapters.providers.acs_events import AcsEvents
 from shared.adapters.providers.acs_operation import operation_id
+from shared.adapters.providers.replies_table import RepliesTable
 from shared.adapters.providers.twilio_calls import TwilioCalls
 from shared.adapters.templates import Templates
 from shared.domain.answering import GRANT_LASTS, Grant
@@ -79,6 +80,9 @@ class Phones:
         }
     )
 
+    messages: int = 0
+    """How many people have sent."""
+
     def __enter__(self) -> Self:
         self.http = HttpPost()
         self.providers.otherwise = _provider
@@ -124,6 +128,7 @@ class Phones:
                 stage.store, stage.plans, stage.archive, stage.people, stage.responding, self.tokens
             ),
             {kind: provider for provider in (twilio, acs) for kind in provider.hears},
+            RepliesTable(stage.storms.table),
         )
         return self
 
@@ -173,11 +178,31 @@ class Phones:
         call = Call(what, path, headers, urlencode(fields).encode())
         return self.hearing.hear(self.stage.name, channel, call, now)
 
-    def text(self, body: str, number: str = ADA, now: datetime = NOON, channel: str = "sms") -> str:
-        """Somebody texts; what Twilio is answered."""
-        return self.twilio(
-            "reply", {"From": number, "To": FROM, "Body": body, "MessageSid": "SM1"}, channel=channel, now=now
-        ).body
+    def text(
+        self,
+        body: str,
+        number: str = ADA,
+        now: datetime = NOON,
+        channel: str = "sms",
+        sid: str | None = None,
+    ) -> str:
+        """Somebody texts; what Twilio is answered. Without ``sid`` it is a message of its own."""
+        self.messages += 1
+        fields = {"From": number, "To": FROM, "Body": body, "MessageSid": sid or f"SM{self.messages}"}
+        return self.twilio("reply", fields, channel=channel, now=now).body
+
+    def received(
+        self, body: str, at: datetime, id: str | None = None, number: str = EVE
+    ) -> dict[str, object]:
+        """The event that somebody has texted to Azure's number."""
+        self.messages += 1
+        sent = {"from": number, "to": FROM, "message": body, "messageId": id or f"m{self.messages}"}
+        return event("Microsoft.Communication.SMSReceived", **sent, receivedTimestamp=at.isoformat())
+
+    def texts(self) -> list[str]:
+        """What was texted by Azure so far, in answer to somebody or not."""
+        sent = [each for each in self.providers.requests if each.path.startswith("/sms")]
+        return [each.json()["message"] for each in sent]
 
     def event_grid(
         self,

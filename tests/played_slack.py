@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -21,8 +22,10 @@ TOKEN = "eyJ.signed-token"
 ANSWERING = Answering(TOKEN, f"https://tocsin.example.com/a/{TOKEN}", "https://tocsin.example.com/provider")
 GOOD = "xoxb-good"
 """The bot token."""
-READS = {"conversations.list", "conversations.info"}
+READS = {"conversations.list", "conversations.info", "conversations.history"}
 """Methods that take a form and no JSON."""
+BOT = "U0TOCSIN"
+"""Who the bot is there."""
 
 
 @dataclass
@@ -36,6 +39,7 @@ class PlayedRoom:
     topic: str = ""
     member: bool = True
     archived: bool = False
+    creator: str = BOT
     guests: list[str] = field(default_factory=list)
 
     def shown(self) -> dict[str, Any]:
@@ -44,6 +48,7 @@ class PlayedRoom:
             "id": self.id,
             "name": self.name,
             "created": self.created,
+            "creator": self.creator,
             "is_private": self.private,
             "is_member": self.member,
             "topic": {"value": self.topic},
@@ -62,6 +67,7 @@ class PlayedSlack:
         self.page = 2
         self.rotation: tuple[int, str] | None = None
         """After so many messages the token is another one."""
+        self._made = self._posted = 0
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Reply:
@@ -97,17 +103,33 @@ class PlayedSlack:
 
     def room(self, name: str, **more: Any) -> PlayedRoom:  # noqa: ANN401  (fields of PlayedRoom)
         """A room that is there already."""
-        made = PlayedRoom(f"C{len(self.rooms) + 1:08}", name, **({"created": self.now} | more))
+        self._made += 1
+        made = PlayedRoom(f"C{self._made:08}", name, **({"created": self.now} | more))
         self.rooms[made.id] = made
         return made
 
+    def _no_room(self, channel: str) -> dict[str, Any] | None:
+        """Why nothing can be done in a room of the play; in other channels everything can."""
+        room = self.rooms.get(channel)
+        if room is None:
+            gone = re.fullmatch("C[0-9]{8}", channel)
+            return {"ok": False, "error": "channel_not_found"} if gone else None
+        if room.archived:
+            return {"ok": False, "error": "is_archived"}
+        return None if room.member else {"ok": False, "error": "not_in_channel"}
+
     def _chat_postMessage(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802  (Slack's name)
+        if (no := self._no_room(said["channel"])) is not None:
+            return no
         channel = said["channel"].replace("U", "D", 1)
-        ts = f"1763726400.{len(self.messages):06}"
+        ts = f"1763726400.{max(len(self.messages), self._posted):06}"
+        self._posted = max(len(self.messages), self._posted) + 1
         self.messages[f"{channel}:{ts}"] = said
         return {"ok": True, "channel": channel, "ts": ts, "message": said}
 
     def _chat_update(self, said: dict[str, Any]) -> dict[str, Any]:
+        if (no := self._no_room(said["channel"])) is not None:
+            return no
         where = f"{said['channel']}:{said['ts']}"
         if where not in self.messages:
             return {"ok": False, "error": "message_not_found"}
@@ -132,6 +154,16 @@ class PlayedSlack:
 
     def _conversations_info(self, said: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "channel": self.rooms[said["channel"]].shown()}
+
+    def _conversations_history(self, said: dict[str, Any]) -> dict[str, Any]:
+        if (no := self._no_room(said["channel"])) is not None:
+            return no
+        found = [each for where, each in self.messages.items() if where.startswith(said["channel"] + ":")]
+        joined = {"subtype": "channel_join", "text": "joined; not INC-ANOTHER-1"}
+        return {"ok": True, "messages": [*found[::-1], joined], "has_more": len(found) > int(said["limit"])}
+
+    def _auth_test(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  (it takes none)
+        return {"ok": True, "user_id": BOT}
 
     def _conversations_setTopic(self, said: dict[str, Any]) -> dict[str, Any]:  # noqa: N802  (Slack's name)
         self.rooms[said["channel"]].topic = said["topic"]

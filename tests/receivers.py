@@ -153,7 +153,7 @@ def _handler_for(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             _answer(self, receiver, receiver.reply_to(Request(self.command, self.path, headers, body)))
 
-        do_GET = do_PUT = do_PATCH = do_POST  # noqa: N815  (http.server's names)
+        do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  (http.server's names)
 
         def log_message(self, format: str, *args: object) -> None:
             """Tests read `requests`."""

@@ -156,6 +156,16 @@ def test_an_sms_is_signed_and_asks_for_a_report_under_the_answer_s_token(
     assert ANSWERING.page in stated["message"]
 
 
+def test_a_reply_is_offered_only_where_it_would_be_heard(receiver: HttpReceiver, http: HttpPost) -> None:
+    heard = {"callback_secret": "grid"}
+    for options in ({"from": SENDER}, {"from": SENDER} | heard, {"from": "ACME"} | heard):
+        spec = a_channel("acs-sms", secret="acs", **options)
+        sent(AcsSmsChannel(http), spec, secrets_for(receiver), a_message(answering=ANSWERING), to=NUMBER)
+    texts = [each.json()["message"] for each in receiver.requests]
+    assert ["Reply ACK" in text for text in texts] == [False, True, False]
+    assert all(text.endswith(ANSWERING.page) for text in texts)
+
+
 def test_an_sms_that_cannot_be_answered_asks_for_no_report(receiver: HttpReceiver, http: HttpPost) -> None:
     sent(AcsSmsChannel(http), SMS, secrets_for(receiver), to=NUMBER)
     options = receiver.requests[0].json()["smsSendOptions"]

@@ -26,7 +26,7 @@ PLAN = """
 plan: acme
 title: Acme
 timezone: Europe/Berlin
-services: {api: {}}
+services: {api: {title: "The <i>API</i>"}}
 default_service: api
 severities:
   high:
@@ -154,7 +154,7 @@ def test_the_page_shows_the_incident_and_a_button_for_each_answer(theatre: Theat
         "Checkout <down>",
         door.id,
         "high",
-        "api",
+        "The <i>API</i>",
         "open",
         "2026-11-18 14:00 CET",
         "Nobody has answered",
@@ -163,6 +163,27 @@ def test_the_page_shows_the_incident_and_a_button_for_each_answer(theatre: Theat
     assert page.actions == ["acknowledge", "resolve"]
     assert {form.get("action") for form in page.of("form")} == {None}
     assert {link["href"] for link in page.of("a")} == {f"../api/v1/incidents/{door.id}"}
+
+
+def test_the_page_says_what_the_alert_said_and_why_one_was_told(theatre: Theatre) -> None:
+    theatre.at(WEDNESDAY)
+    door = Door.__new__(Door)
+    said = "Queue <b>grows</b>\n5000 waiting " + "x" * 3000
+    door.theatre, door.id = theatre, theatre.alert("acme", name="Queue", summary=said)
+    [told] = theatre.told
+    page = Seen(door.get(door.link()))
+    asked = door.get(door.link(), headers=JSON).json()
+
+    assert "Queue <b>grows</b> 5000 waiting xxx" in page.words
+    assert "x…" in page.words
+    assert "x" * 2000 not in page.words
+    assert "Service The <i>API</i>" in page.words
+    assert "Why you Escalation step 1" in page.words
+    assert {"b", "i"}.isdisjoint(tag for tag, _ in page.tags)
+    assert asked["summary"].startswith("Queue <b>grows</b>\n5000 waiting xxx")
+    assert (asked["service"], asked["service_title"]) == ("api", "The <i>API</i>")
+    assert asked["reason"].startswith("escalation step 1")
+    assert told.contact == "anna"
 
 
 def test_the_page_needs_no_script_and_nothing_from_elsewhere_and_does_not_show_its_token(

@@ -23,12 +23,12 @@ URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 
 
 class Rotating:
-    """`ports.Secrets` with one secret, whose cached values are re-read only when forgotten."""
+    """`ports.Secrets` with one secret, whose cached values are re-read only when they are checked again."""
 
     def __init__(self, *values: str) -> None:
         self.vault = list(values)
         self.cached = list(values)
-        self.forgotten = 0
+        self.rechecked = 0
 
     def get(self, name: str) -> str:
         return self.accepted(name)[0]
@@ -38,9 +38,12 @@ class Rotating:
             raise SecretUnavailable(f'secret "{name}" is missing')
         return self.cached
 
-    def forget(self, name: str) -> None:  # noqa: ARG002
-        self.forgotten += 1
+    def recheck(self, name: str) -> None:  # noqa: ARG002
+        self.rechecked += 1
         self.cached = list(self.vault)
+
+    def forget(self, name: str) -> bool:
+        raise AssertionError(f"no provider has refused {name}")
 
 
 def tokens(*secrets: str) -> KeyedAnswerTokens:
@@ -200,7 +203,7 @@ def test_forged_tokens_do_not_become_calls_of_the_vault() -> None:
     def tried(at: timedelta) -> int:
         with pytest.raises(Unauthenticated):
             reader.read(forged, NOON + at)
-        return secrets.forgotten
+        return secrets.rechecked
 
     assert [tried(timedelta(0)) for _ in range(50)] == [1] * 50
     assert tried(ASK_AGAIN_AFTER - TICK) == 1

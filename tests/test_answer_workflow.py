@@ -123,6 +123,34 @@ def test_taps_at_the_same_moment_are_applied_once(stage: Asking) -> None:
     assert any(each.changed for each in done)
 
 
+@pytest.mark.parametrize("action", ["acknowledge", "resolve"])
+def test_of_taps_at_the_same_moment_one_alone_is_told_that_it_counted(stage: Asking, action: Action) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda nth: stage.tap(action, at=NOON + nth * TICK), range(8)))
+
+    assert [each.changed for each in done].count(True) == 1
+    late = {each.sentence for each in done if not each.changed}
+    assert all("already" in each or "Nothing to do" in each for each in late)
+
+
+def test_after_an_expiry_one_of_the_taps_at_the_same_moment_is_told_so_too(storage: str) -> None:
+    lapsing = a_severity(steps=(), acknowledgement_expires=minutes(30))
+    with Asking(storage, some_rules(lapsing)) as stage:
+        stage.tap()
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda nth: stage.tap(at=NOON + minutes(40) + nth * TICK), range(4)))
+        assert [each.changed for each in done].count(True) == 1
+        assert stage.count("acknowledged") == 2
+
+
+def test_why_the_contact_was_told_is_shown_where_it_is_known(stage: Asking) -> None:
+    told = stage.store.deliveries(stage.incident(stage.id))[0]
+    token = stage.tokens.sign(Grant(stage.id, told.contact, told.id, NOON + GRANT_LASTS))
+    assert told.message.reason
+    assert stage.answering.asked(token, NOON).why == told.message.reason
+    assert stage.answering.asked(stage.token(seq=99), NOON).why == ""
+
+
 def test_resolving_at_the_same_moment_is_applied_once_whatever_each_says(stage: Asking) -> None:
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda nth: stage.tap("resolve", resolution=f"restarted {nth}"), range(8)))

@@ -97,7 +97,7 @@ def test_the_acknowledgement_of_the_quieter_expires_as_the_louder_says(until: Un
 
     assert types(course.passes(at + minutes(10) - TICK)) == []
     assert types(course.passes(at + minutes(10))) == ["acknowledgement-expired", "escalated"]
-    assert course.told == {"lead": "escalation step 2 of 2"}
+    assert course.told == {"lead": "escalation step 2 of 2: the acknowledgement expired"}
 
 
 @pytest.mark.parametrize(("own", "expires"), [(7, 8), (11, 12), (30, 12)])
@@ -151,7 +151,10 @@ def test_an_acknowledgement_that_expires_goes_on_at_once_with_the_next_step(unti
 
     assert types(course.passes(NOON + minutes(31) - TICK)) == []
     assert types(course.passes(NOON + minutes(31))) == ["acknowledgement-expired", "escalated"]
-    assert (course.told, course.incident.status) == ({"lead": "escalation step 2 of 3"}, "open")
+    assert (course.told, course.incident.status) == (
+        {"lead": "escalation step 2 of 3: the acknowledgement expired"},
+        "open",
+    )
     assert types(course.passes(NOON + minutes(46) - TICK)) == []
     assert fired(course.passes(NOON + minutes(46))) == [(1, 3)]
 
@@ -166,7 +169,7 @@ def test_an_acknowledgement_that_expires_goes_on_with_the_first_step_passed_over
 
     assert types(course.passes(NOON + minutes(31) - TICK)) == []
     assert fired(course.passes(NOON + minutes(31))) == [(2, 2)]
-    assert course.told == {"lead": "escalation step 2 of 4"}
+    assert course.told == {"lead": "escalation step 2 of 4: the acknowledgement expired"}
     assert fired(course.passes(NOON + minutes(36))) == [(2, 3)]
 
 
@@ -184,7 +187,7 @@ def test_an_acknowledgement_that_expires_after_the_last_step_begins_a_new_round(
 
     course.passes(NOON + minutes(50) - TICK)
     assert fired(course.passes(NOON + minutes(50))) == [(round_, 1)]
-    assert course.told["oncall"] == "escalation step 1 of 2"
+    assert course.told["oncall"] == "escalation step 1 of 2: the acknowledgement expired"
     assert fired(course.passes(NOON + minutes(55))) == [(round_, 2)]
 
 

@@ -274,13 +274,15 @@ def test_a_refusal_of_a_secret_that_was_rotated_is_not_final(receiver: HttpRecei
     http.close()
 
 
-@pytest.mark.parametrize("new", ["unchanged", None], ids=["the same", "a vault that does not answer"])
-def test_a_refusal_stays_final_where_no_other_value_is_known(new: str | None) -> None:
+@pytest.mark.parametrize(("new", "final"), [("unchanged", True), (None, False)], ids=["the same", "silence"])
+def test_a_refusal_is_final_only_where_the_vault_says_that_the_value_is_current(
+    new: str | None, final: bool
+) -> None:
     def refused(_value: str) -> Accepted:
         raise DeliveryFailed("answered 403", permanent=True, status=403)
 
     failure = failure_of(lambda: with_current_secret(RotatedSecrets("unchanged", new), "slack-ops", refused))
-    assert failure.permanent
+    assert (failure.permanent, failure.status) == (final, 403)
 
 
 def test_the_limits_leave_time_for_fetching_secrets_within_the_port_s_30_seconds() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from shared.adapters.chat.signed_plans import ASK_AGAIN_AFTER, SignedPlans
+from shared.adapters.chat.signed_plans import ASK_AGAIN_AFTER, AT_ONCE, SignedPlans
 from shared.domain.errors import SecretUnavailable, Unauthenticated
 from shared.domain.plan import Chat, Plan
 from tests.builders import NOON, a_plan
@@ -16,7 +17,7 @@ from tests.chats import Plans
 
 
 class Vault:
-    """`ports.Secrets` that serves what it has once read, until it is told to forget."""
+    """`ports.Secrets` that serves what it has once read, until it is to check it again."""
 
     def __init__(self, **values: str) -> None:
         self.values = values
@@ -31,8 +32,11 @@ class Vault:
             self.served[name] = self.values[name]
         return self.served[name]
 
-    def forget(self, name: str) -> None:
+    def recheck(self, name: str) -> None:
         self.served.pop(name, None)
+
+    def forget(self, name: str) -> bool:
+        raise AssertionError(f"no provider has refused {name}")
 
     def accepted(self, name: str) -> Sequence[str]:
         return [self.get(name)]
@@ -87,6 +91,38 @@ def test_a_missing_secret_keeps_nobody_out_who_proves_another() -> None:
     assert signed(by, "2") == ["b"]
     with pytest.raises(SecretUnavailable):
         signed(by, "1")
+
+
+def test_the_secrets_of_many_plans_are_asked_for_at_the_same_time() -> None:
+    names = [f"secret-{number}" for number in range(2 * AT_ONCE)]
+    together = threading.Barrier(AT_ONCE)
+
+    class Slow(Vault):
+        def accepted(self, name: str) -> Sequence[str]:
+            together.wait(20)  # for as many others
+            return super().accepted(name)
+
+    by = signers(Slow(**{name: name for name in names}), *(plan(name, name) for name in names))
+    assert signed(by, names[-1]) == [names[-1]]
+
+
+def test_a_secret_that_does_not_come_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.adapters.chat.signed_plans.SECONDS", 0.3)
+    names = [f"secret-{number}" for number in range(2 * AT_ONCE)]
+    go_on = threading.Event()
+
+    class Stuck(Vault):
+        def accepted(self, name: str) -> Sequence[str]:
+            if name == "stuck":
+                assert go_on.wait(20)
+            return super().accepted(name)
+
+    values = {name: name for name in [*names, "stuck"]}
+    by = signers(Stuck(**values), plan("slow", "stuck"), *(plan(name, name) for name in names))
+    assert signed(by, names[-1]) == [names[-1]]
+    with pytest.raises(SecretUnavailable, match=r"stuck.*in time"):
+        signed(by, "stuck")
+    go_on.set()
 
 
 def test_where_no_plan_has_chat_nobody_is_asked() -> None:

@@ -388,8 +388,12 @@ class ChatStageSecrets:
     def get(self, name: str) -> str:
         raise SecretUnavailable(name)
 
-    def forget(self, name: str) -> None:
+    def recheck(self, name: str) -> None:
+        """Nothing to check."""
+
+    def forget(self, name: str) -> bool:  # noqa: ARG002
         """Nothing to forget."""
+        return True
 
     def accepted(self, name: str) -> list[str]:
         raise SecretUnavailable(name)

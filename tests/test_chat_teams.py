@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.chat.teams_requests import TeamsRequests, TeamsViews, plain
+from shared.adapters.chat.teams_requests import BUDGET, TeamsRequests, TeamsViews, plain
+from shared.domain import chat_told
 from shared.domain.chat_call import Answer
 from shared.domain.errors import InvalidInput, SecretUnavailable, StoreUnavailable, TooLarge, Unauthenticated
 from shared.domain.plan import Plan
+from shared.domain.runbook import Part, Runbook
 from shared.workflows.answer_in_time import AnswerInTime
 from shared.workflows.chat import TeamsChat
 from tests.builders import NOON, seconds
@@ -207,4 +209,47 @@ def test_hostile_text_is_no_markup() -> None:
     assert "<at>" not in text
     assert "](javascript" not in text
     assert "\\*\\*b\\*\\*" in text
-    assert len(text) < 5_000
+
+
+WHOLE = "https://tocsin.example.com/api/v1/plans/acme/runbooks/r"
+
+
+def size_of(answer: Answer) -> tuple[str, int]:
+    """The text shown, and the bytes of the whole as they go out."""
+    shown = TeamsViews().shown(answer)
+    return shown["text"], len(json.dumps(shown, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("filler", ["A", "漢", "🔥", "*", "\\", '"', "a\n", "<b>|", "é"])
+def test_an_answer_is_within_one_budget_whatever_it_is_written_in(filler: str) -> None:
+    parts = tuple(Part(filler * 40, filler * 4_000) for _ in range(8))
+    links = (("Runbook", WHOLE),)
+    text, size = size_of(chat_told.consulted(Runbook("r", filler * 900, filler, parts), links))
+    assert BUDGET - 16 <= size <= BUDGET
+    assert text.endswith(f"… [Runbook]({WHOLE})")
+    assert text.count(WHOLE) == 1
+
+
+def test_a_long_runbook_is_shown_whole_as_long_as_it_fits() -> None:
+    links = (("Runbook", WHOLE),)
+    parts = tuple(Part(f"part {n}", "x" * 2_000) for n in range(10))
+    text, _ = size_of(chat_told.consulted(Runbook("r", "x", "", parts), links))
+    assert "part 9" in text
+    assert "…" not in text
+    assert text.endswith(f"\n\n[Runbook]({WHOLE})")
+
+
+def test_the_last_byte_of_the_budget_is_used_and_not_one_more() -> None:
+    frame = size_of(Answer("t", ("x",)))[1] - 1
+    for extra, cut in ((-1, False), (0, False), (1, True)):
+        text, size = size_of(Answer("t", ("x" * (BUDGET - frame + extra),)))
+        assert size <= BUDGET
+        assert text.endswith("…") is cut
+
+
+def test_what_comes_after_a_text_that_is_cut_is_left_out_and_links_have_room() -> None:
+    links = tuple((f"{n} " + "漢" * 200, f"https://example.com/{n}{'x' * 1_900}") for n in range(9))
+    text, size = size_of(Answer("漢" * 900, ("漢" * 20_000, "afterwards"), links))
+    assert size <= BUDGET
+    assert "afterwards" not in text
+    assert [f"/{n}x" in text for n in range(9)] == [True] * 5 + [False] * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,10 +13,15 @@ from shared.domain.chat_call import Answer, Caller
 from shared.domain.errors import StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan
+from shared.domain.runbook import Runbook
+from shared.domain.severity import SetSeverity
 from shared.ports import Page, Selection
 from shared.workflows.run_chat_command import NOT_STORED
-from tests.builders import NOON, a_plan, an_alert, hours, minutes
+from shared.workflows.show_runbooks import ShowRunbooks
+from tests.builders import NOON, a_plan, a_severity, an_alert, hours, minutes, some_rules
 from tests.chats import ANA, NOBODY, PUBLIC, RITA, ChatStage, Plans
+
+TICK = timedelta(microseconds=1)
 
 
 @pytest.fixture
@@ -103,6 +109,43 @@ def test_an_incident_is_acknowledged_by_the_beginning_of_its_id(stage: ChatStage
     }  # fmt: skip
     assert stage.say(f"/incident ack {stage.start(incident)}", key="k1") == answer
     assert stage.types(incident.id).count("acknowledged") == 1
+
+
+def test_who_has_it_already_is_told_so_alone_and_does_not_put_off_the_expiry(stage: ChatStage) -> None:
+    stage.rules(some_rules(a_severity("P1", acknowledgement_expires=minutes(30))))
+    incident = stage.fired()
+    stage.say(f"/incident ack {incident.id}")
+    before = stage.incident(incident.id)
+    for at in (NOON + minutes(10), NOON + minutes(30) - TICK):
+        answer = stage.say(f"/incident ack {incident.id}", at=at)
+        assert answer.texts == (f"You acknowledged {incident.id} at 2026-11-18 12:00 UTC already.",)
+        assert not answer.public
+    assert stage.incident(incident.id) == before
+    assert stage.say(f"/incident ack {incident.id}", at=NOON + minutes(30)).texts == ("Ana has it.",)
+    assert stage.types(incident.id).count("acknowledged") == 2
+
+
+def test_who_takes_it_over_hears_who_had_it_before(stage: ChatStage) -> None:
+    incident = stage.fired()
+    contacts = stage.plans.plan.directory.contacts
+    ben = replace(contacts["lead"], title="Ben", identities={"slack": "U0BEN"})
+    stage.has(directory=replace(stage.plans.plan.directory, contacts={**contacts, "lead": ben}))
+    stage.say(f"/incident ack {incident.id}")
+    answer = stage.say(f"/incident ack {incident.id}", user="U0BEN", at=NOON + minutes(5))
+    assert answer.texts == ("Ben has it. Before, Ana had it since 2026-11-18 12:00 UTC.",)
+    assert answer.public
+    back = stage.say(f"/incident ack {incident.id}", at=NOON + minutes(6))
+    assert back.texts == ("Ana has it. Before, Ben had it since 2026-11-18 12:05 UTC.",)
+
+
+def test_an_acknowledgement_of_something_quieter_is_given_again(stage: ChatStage) -> None:
+    stage.rules(some_rules(a_severity("P0"), a_severity("P1")))
+    incident = stage.fired()
+    stage.respond(incident.id, SetSeverity("P1"), NOON)
+    stage.say(f"/incident ack {incident.id}")
+    stage.respond(incident.id, SetSeverity("P0"), NOON + minutes(1))
+    assert stage.say(f"/incident ack {incident.id}", at=NOON + minutes(2)).public
+    assert not stage.say(f"/incident ack {incident.id}", at=NOON + minutes(3)).public
 
 
 def test_acknowledging_what_is_over_is_noted_and_said(stage: ChatStage) -> None:
@@ -221,7 +264,7 @@ def test_how_an_incident_stands_is_shown(stage: ChatStage) -> None:
     answer = stage.say(f"/incident show {stage.start(incident)}", at=NOON + minutes(5))
     assert answer.title == f"{incident.id} [P1] HighErrorRate"
     for said in (
-        "Acknowledged, api", "Opened 2026-11-18 12:00 UTC, 5 min; 1 alerts heard, 1 firing", "Ana has it",
+        "Acknowledged, api", "Opened 2026-11-18 12:00 UTC, 5 min; 1 alert heard, 1 firing", "Ana has it",
         "Respond: met 2026-11-18 12:00 UTC", "Resolve: due 2026-11-18 16:00 UTC", "commander: lead",
         "Latest status update: identified", "errors are high",
     ):  # fmt: skip
@@ -302,9 +345,21 @@ def test_runbooks_are_listed_and_shown(stage: ChatStage) -> None:
     assert "Did you mean high-latency?" in stage.say("/runbook high-latncy").title
 
 
+def test_no_runbook_is_suggested_that_does_not_exist(stage: ChatStage) -> None:
+    assert stage.say("/runbook x").texts[-1] == "For example: /runbook high-latency"
+
+    class Bare:
+        def all(self, plan: str) -> list[Runbook]:  # noqa: ARG002
+            return []
+
+    stage.commands.runbooks = ShowRunbooks(stage.plans, Bare())  # type: ignore[arg-type]
+    for line in ("/runbook", "/runbook x"):
+        assert whole(stage.say(line)).strip() == "There are no runbooks."
+
+
 def test_who_is_on_call_is_said(stage: ChatStage) -> None:
     assert stage.say("/oncall").texts[0].splitlines() == [
-        "First line (sre): lead until 2026-11-23 09:00 UTC, then ana",
+        "First line (sre): lead until 2026-11-23 09:00 UTC, then Ana (ana)",
         "dba: nobody",
     ]
     assert stage.say("/oncall d").texts == ("dba: nobody",)

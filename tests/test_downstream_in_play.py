@@ -84,7 +84,7 @@ class Play(Stage):
         return [
             (request.method, request.path.rpartition("/")[2], request.json()["incident"]["status"])
             for request in self.receiver.requests
-            if request.path.startswith("/statuspage")
+            if request.path.startswith("/statuspage") and request.method != "GET"
         ]
 
     def say(self, incident: str, progress: Progress, at: datetime) -> None:

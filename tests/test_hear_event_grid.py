@@ -156,8 +156,7 @@ def test_a_reply_by_way_of_azure_acts_and_is_answered_by_a_text_of_its_own(phone
     incident = phones.paged(minutes_later=10)
     before = len(phones.providers.requests)
     for body in ("ack", "ack", "what?"):
-        received = event(f"{SMS}Received", messageId="m", to="+4930123456", message=body, **{"from": EVE})
-        assert phones.event_grid([received], "reply", now=LATER) == Answer()
+        assert phones.event_grid([phones.received(body, LATER)], "reply", now=LATER) == Answer()
     texts = [each.json() for each in phones.providers.requests[before:]]
     assert [each["smsRecipients"][0]["to"] for each in texts] == [EVE] * 3
     assert texts[0]["message"].startswith(f"You have {incident}: acknowledged at")
@@ -165,14 +164,14 @@ def test_a_reply_by_way_of_azure_acts_and_is_answered_by_a_text_of_its_own(phone
     assert texts[2]["message"] == HELP
     assert [each.data["by"] for each in phones.events(incident, "acted-on")] == ["sms"]
     for number in (STRANGER, ADA):
-        phones.event_grid([event(f"{SMS}Received", message="ack", **{"from": number})], "reply", now=LATER)
+        phones.event_grid([phones.received("ack", LATER, number=number)], "reply", now=LATER)
     assert len(phones.providers.requests) == before + 3
 
 
 def test_a_reply_counts_even_where_its_answer_cannot_be_sent(phones: Phones) -> None:
     incident = phones.paged(minutes_later=10)
     phones.providers.otherwise = 500
-    phones.event_grid([event(f"{SMS}Received", message="ack", **{"from": EVE})], "reply", now=LATER)
+    phones.event_grid([phones.received("ack", LATER)], "reply", now=LATER)
     assert phones.stage.incident(incident).status == "acknowledged"
 
 
@@ -283,7 +282,7 @@ def test_the_doorway_hands_on_what_was_called_and_answers_as_twilio_reads(
 
     base = f"/api/v1/plans/{name}/channels/sms"
     assert call(f"{base}/receipt?token={token}", "receipt", {"MessageStatus": "read"}).status_code == 200
-    said = call(f"{base}/reply", "reply", {"From": ADA, "Body": "ACK"})
+    said = call(f"{base}/reply", "reply", {"From": ADA, "Body": "ACK", "MessageSid": "SM1"})
     assert (said.status_code, said.mimetype, incident in said.get_body().decode()) == (200, "text/xml", True)
     assert call(f"{base}/reply", "reply", {"From": ADA, "Body": "ACK"}, auth="x").status_code == 401
     assert call(f"{base}/voice", "voice", {"Digits": "1"}).status_code == 404

@@ -25,6 +25,7 @@ READ_BY_THE_HOST = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     "PYTHON_THREADPOOL_THREAD_COUNT",
 }
 READ_BY_THE_LOCAL_HOST = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
@@ -102,6 +103,21 @@ def test_no_setting_is_one_that_flex_consumption_refuses() -> None:
     }
 
     assert not settings_in_bicep() & refused
+
+
+def test_no_library_that_calls_out_writes_spans_with_the_addresses_it_calls() -> None:
+    from azure.monitor.opentelemetry import _constants as distribution
+
+    incoming, databases = {"django", "fastapi", "flask"}, {"psycopg2"}
+    calling_out = {*vars(distribution)["_FULLY_SUPPORTED_INSTRUMENTED_LIBRARIES"]} - incoming - databases
+    [disabled] = [
+        literal(value)
+        for name, _, value in app_settings(module("function-app").root)
+        if name == "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
+    ]
+
+    assert {"requests", "urllib", "urllib3", "azure_sdk"} <= calling_out
+    assert set((disabled or "").split(",")) == calling_out
 
 
 def test_tables_queues_and_container_are_those_of_the_code() -> None:

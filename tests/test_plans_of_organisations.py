@@ -158,6 +158,52 @@ def test_response_times_are_to_be_kept_without_exception(plan: Plan) -> None:
     assert plan.targets["review_completion"] == 100
 
 
+@pytest.mark.parametrize("name", ["malaria-prediction", "ml-platform"])
+def test_who_is_paged_by_pagerduty_has_a_key_alone_and_is_reached_otherwise_for_the_rest(name: str) -> None:
+    directory = PLANS.get(name).directory
+    pagers = [each for each in directory.channels.values() if each.kind == "pagerduty"]
+    assert pagers
+    assert len({each.secret for each in pagers}) == len(pagers), "a shared key would ring once for all"
+    for pager in pagers:
+        [paged] = [
+            contact
+            for contact in directory.contacts.values()
+            if pager.name in {way.channel for way in contact.reach}
+        ]
+        assert (paged.reach[0].channel, paged.reach[0].kinds[-1]) == (pager.name, "role")
+        assert not paged.reach[-1].kinds
+
+
+def test_public_pages_stand_where_the_documents_name_them() -> None:
+    assert {plan.name: plan.status_page.title for plan in PLANS.all() if plan.status_page} == {
+        "fair-credit-scorer": "Fair Credit Scorer",
+        "malaria-prediction": "Malaria Prediction",
+        "ml-platform": "ML Platform",
+    }
+    pages = {
+        plan.name: channel.options["page"]
+        for plan in PLANS.all()
+        for channel in plan.directory.channels.values()
+        if channel.kind == "statuspage"
+    }
+    assert pages == {"malaria-prediction": "malariapage0", "ml-platform": "mlplatformpage0"}
+
+
+def test_commands_from_chat_are_for_the_organisation_whose_document_has_them() -> None:
+    assert [plan.name for plan in PLANS.all() if plan.chat.slack_signing_secret] == ["footanalytics"]
+    known = {
+        contact.name: (contact.identities["slack"], contact.role)
+        for contact in FOOTANALYTICS.directory.contacts.values()
+        if contact.identities
+    }
+    assert known == {
+        "platform-engineer": ("U0PLATFORM", "Responder"),
+        "tech-lead": ("U0TECHLEAD", "Responder"),
+        "ml-engineer": ("U0MLENGINEER", "Responder"),
+        "devops-engineer": ("U0DEVOPSENG", "Responder"),
+    }
+
+
 def test_the_page_on_the_plans_names_tests_that_exist() -> None:
     page = (ROOT / "docs/plans.md").read_text(encoding="utf-8")
     code = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "tests").glob("test_*.py")))

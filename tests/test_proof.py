@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from shared.domain.answering import Through
+from shared.domain.change import looks
 from shared.domain.deadlines import dues
 from shared.domain.delivery import Attempt, Delivery
 from shared.domain.escalation import advance
@@ -17,6 +18,7 @@ from shared.domain.matrix import StillOpen
 from shared.domain.plan import Channel, Contact, Directory, Reach, Rules
 from shared.domain.receipt import Receipt, ReceiptState, hear_receipt
 from shared.domain.response import Acknowledge, Escalate, Reopen, Resolve, respond
+from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Event
 from tests.afterwards import Course, types, words
 from tests.builders import NOON, a_directory, a_severity, hours, minutes, seconds, some_rules
@@ -105,15 +107,16 @@ def test_whom_nothing_reached_escalates_at_once_and_raises_the_alarm() -> None:
     assert data(events, "contact-unreachable")[0]["escalates"] is True
     assert data(events, "escalated")[0]["step"] == 2
     assert course.told == {
-        "manager": "no channel of second took the notification",
-        "lead": "escalation step 2 of 3",
+        "manager": "no channel of second took the notification (log)",
+        "lead": "escalation step 2 of 3: nobody was reached by step 1",
     }
 
 
 def test_a_second_contact_of_the_same_step_whom_nothing_reached_does_not_skip_a_step() -> None:
     course = Proof(rules(), PEOPLE)
     course.settles(refused(course.to("second"), NOON + minutes(5)), at=NOON + minutes(5))
-    gone = replace(refused(course.to("oncall"), NOON + minutes(6)), nth=1)
+    course.settles(refused(course.to("oncall"), NOON + minutes(6)), at=NOON + minutes(6))
+    gone = refused(course.to("oncall"), NOON + minutes(6))
     events = course.settles(gone, at=NOON + minutes(6))
     assert data(events, "contact-unreachable")[0]["escalates"] is False
     assert "escalated" not in types(events)
@@ -132,7 +135,7 @@ def test_the_last_step_that_reaches_nobody_has_the_alarm_alone() -> None:
     course = Proof(some_rules(one), PEOPLE)
     events = course.settles(refused(course.to("second"), NOON + minutes(5)), at=NOON + minutes(5))
     assert types(events) == ["delivery-failed", "contact-unreachable"]
-    assert course.told == {"manager": "no channel of second took the notification"}
+    assert course.told == {"manager": "no channel of second took the notification (log)"}
 
 
 def test_a_broken_channel_is_followed_by_the_next_with_everything_that_was_to_be_said() -> None:
@@ -244,7 +247,7 @@ def test_who_was_told_hears_each_time_that_it_is_still_open() -> None:
     assert types(course.passes(NOON + hours(1) - seconds(0.000001))) == []
     (event,) = course.passes(NOON + hours(1))
     assert event.data["nth"] == 1
-    assert course.told == dict.fromkeys(("oncall", "second"), "the incident is still acknowledged")
+    assert course.told == dict.fromkeys(("oncall", "second"), "the incident is still acknowledged after 1 h")
     assert course.passes(NOON + hours(2))[0].data["nth"] == 2
     course.does(Resolve(), NOON + hours(2.5))
     assert course.passes(NOON + hours(9)) == []
@@ -261,7 +264,109 @@ def test_reminders_missed_in_an_outage_are_one() -> None:
 def test_the_plan_may_name_who_is_reminded_and_a_reopening_counts_anew() -> None:
     course = Course(rules(still_open=StillOpen(timedelta(hours=1), ("manager",)), steps=()), PEOPLE)
     course.passes(NOON + hours(1))
-    assert course.told == {"manager": "the incident is still open"}
+    assert course.told == {"manager": "the incident is still open after 1 h"}
     course.does(Resolve(words("done")), NOON + hours(1.5))
     course.does(Reopen(), NOON + hours(1.6))
     assert course.passes(NOON + hours(2.6))[0].data["nth"] == 1
+
+
+def test_a_step_that_was_due_in_an_outage_keeps_its_lateness_though_nobody_was_reached() -> None:
+    course = Proof(rules(), PEOPLE)
+    events = course.settles(refused(course.to("second"), NOON + minutes(40)), at=NOON + minutes(40))
+    late = [each["late_seconds"] for each in data(events, "escalated")]
+    assert late == [25 * 60, 10 * 60]
+
+
+def test_a_louder_incident_whose_page_reaches_nobody_goes_on_although_the_quieter_was_answered() -> None:
+    quieter = a_severity("P1", steps=(), respond_within=None, resolve_within=None)
+    louder = a_severity("P0", steps=LADDER, respond_within=None, resolve_within=None)
+    course = Proof(some_rules(louder, quieter), PEOPLE)
+    course.does(Acknowledge(), NOON + minutes(1))
+    course.does(SetSeverity("P0"), NOON + minutes(2))
+    events = course.settles(refused(course.to("second"), NOON + minutes(3)), at=NOON + minutes(3))
+    assert data(events, "contact-unreachable")[0]["escalates"] is True
+    assert data(events, "escalated")[0]["step"] == 2
+    course.does(Acknowledge(), NOON + minutes(4))
+    assert course.incident.ladder is not None
+    assert not course.incident.ladder.outgrown
+
+
+def test_a_page_by_hand_to_the_next_step_that_reaches_nobody_climbs_as_well() -> None:
+    course = Proof(rules(), PEOPLE)
+    course.does(Escalate(), NOON + minutes(1))
+    events = course.settles(refused(course.to("lead"), NOON + minutes(2)), at=NOON + minutes(2))
+    assert data(events, "contact-unreachable")[0]["escalates"] is True
+    assert data(events, "escalated")[0]["step"] == 3
+
+
+def test_a_way_that_shows_nothing_any_more_is_not_brought_up_to_date() -> None:
+    course = Proof(rules(), living())
+    course.settles(taken(course.to("oncall"), NOON), at=NOON)
+    course.directory = living("twilio-voice")
+    course.does(Acknowledge(), NOON + seconds(5))
+    assert all(each.message.kind != "refresh" for each in course.owed)
+
+
+def test_what_was_sent_before_a_change_and_known_after_it_is_brought_up_to_date() -> None:
+    course = Proof(rules(), living())
+    sent = replace(taken(course.to("oncall"), NOON + seconds(3)), looked=looks(course.incident))
+    course.does(Acknowledge(), NOON + seconds(2))
+    course.settles(sent, at=NOON + seconds(3))
+    assert course.owed[-1].message.kind == "refresh"
+
+
+def test_after_an_edit_of_the_plan_the_ways_that_were_not_tried_still_are() -> None:
+    course = Proof(rules(), PEOPLE)
+    failed = refused(course.to("oncall"), NOON + minutes(1))
+    course.directory = a_directory(oncall=("mail",), second=("log",), lead=("log",), manager=("log",))
+    course.settles(failed, at=NOON + minutes(1))
+    assert course.to("oncall").channel == "mail"
+
+
+def test_a_word_that_it_did_not_arrive_changes_nothing_once_it_did() -> None:
+    course = Proof(rules(), PEOPLE)
+    page = taken(course.to("second"), NOON)
+    course.settles(page, at=NOON)
+    course.hears(page, "delivered", NOON + seconds(3))
+    assert types(course.hears(page, "undelivered", NOON + seconds(4))) == ["receipt"]
+
+
+def test_what_the_provider_called_undelivered_goes_on_once_although_we_gave_up_too() -> None:
+    course = Proof(rules(), PEOPLE)
+    page = course.to("oncall")
+    course.hears(page, "undelivered", NOON + seconds(3))
+    before = len(course.owed)
+    course.settles(refused(page, NOON + seconds(9)), at=NOON + seconds(9))
+    assert len(course.owed) == before - 1, "it is settled, and nothing further is owed"
+
+
+def test_a_louder_severity_reminds_from_when_it_was_raised() -> None:
+    quiet = replace(a_severity("P1", steps=()), still_open=StillOpen(hours(24)))
+    loud = replace(a_severity("P0", steps=()), still_open=StillOpen(hours(1), ("manager",)))
+    course = Course(some_rules(loud, quiet))
+    course.does(SetSeverity("P0"), NOON + hours(5))
+    course.passes(NOON + hours(6))
+    assert [each["late_seconds"] for each in data(course.events, "still-open")] == [0]
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "state"), [(429, 30.0, "queued"), (429, 31.0, "failed"), (None, None, "failed")]
+)
+def test_a_page_does_not_wait_long_for_a_provider_where_there_is_another_way(
+    status: int | None, retry_after: float | None, state: str
+) -> None:
+    page = Proof(rules(), PEOPLE).to("oncall").claimed(NOON)
+    tried = page.after(Attempt(NOON, accepted=False, status=status), permanent=False, retry_after=retry_after)
+    assert tried.state == state
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(401, "queued"), (403, "queued"), (535, "queued"), (404, "failed")]
+)
+def test_the_last_way_is_tried_again_where_the_key_may_be_being_rotated(status: int, state: str) -> None:
+    page = Proof(rules(), PEOPLE).to("second").claimed(NOON)
+    assert page.last
+    assert (
+        page.after(Attempt(NOON, accepted=False, status=status), permanent=True, retry_after=None).state
+        == state
+    )

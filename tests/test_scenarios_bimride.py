@@ -418,3 +418,35 @@ def test_the_drill_of_the_first_wednesday_rehearses_the_five_minutes(stage: Stag
     assert theatre.incident(str(drill["id"]))["sla"]["respond"]["state"] == "stopped"
     finish(theatre, str(drill["id"]))
     assert theatre.incident(str(drill["id"]))["review"] is not None
+
+
+def test_at_most_one_notification_of_a_kind_a_minute_reaches_anybody_and_none_is_lost(stage: Stage) -> None:
+    theatre = stage()
+    assert theatre.plans["bimride"].rules.throttle == timedelta(seconds=60)
+    theatre.at(THURSDAY)
+    incident = theatre.alert("bimride", name="PricingErrors", severity="error")
+    theatre.command(incident, "acknowledge")
+
+    def say(at: str, words: str, audience: str = "internal") -> list[Row]:
+        theatre.at(f"2026-11-19 {at}")
+        count = len(theatre.told)
+        theatre.command(incident, "status", {"status": "identified", "message": words, "audience": audience})
+        return rows(theatre.told_since(count))
+
+    assert say("10:02:00", "A column has changed.") == [("11-19 10:02", ROOM, "ops-room", "update")]
+    assert say("10:02:20", "The old model is back.") == []
+    assert say("10:02:30", "Fares are back.", "external") == [
+        ("11-19 10:02:30", RIDERS, "status-page", "update"),
+        ("11-19 10:02:30", EMAIL, "support-lead", "update"),
+    ], "others have a minute of their own"
+    assert say("10:02:59", "Fares are right.") == []
+    count = len(theatre.told)
+    theatre.at("2026-11-19 10:03")
+    [both] = theatre.told_since(count)
+    assert (both.when, both.contact, both.kind) == ("2026-11-19 10:03", "ops-room", "update")
+    for words in ("The old model is back.", "Fares are right."):
+        assert words in both.text, words
+    assert len(events(theatre, incident, "held-back")) == 2
+    assert say("10:03:59", "It holds.") == [], "the minute counts from the last message"
+    assert say("10:05:00", "It is over.") == [("11-19 10:05", ROOM, "ops-room", "update")]
+    assert [told.when[11:] for told in theatre.told if "It holds." in told.text] == ["10:04"]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.played_slack import PlayedSlack
 from tests.theatre import PUBLIC_URL, RESPONDER, Theatre, Told, organisation
 
 NAME = "fair-credit-scorer"
+BOT = f"{NAME}-slack-bot"
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WEDNESDAY, FRIDAY_NIGHT = "2026-11-18 14:00", "2026-11-20 23:00"
 CHAIN = ["technical-lead", "engineering-manager", "security-team", "infrastructure-team", "executive-on-call"]
@@ -22,6 +24,7 @@ RECOVERY += ["load-borne", "memory-steady", "metrics-current", "alerting-works"]
 @pytest.fixture
 def theatre(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     with Theatre(storage, tmp_path, monkeypatch, organisation(NAME)) as theatre:
+        theatre.playing[BOT] = PlayedSlack(theatre.secrets[BOT])
         yield theatre
 
 
@@ -67,10 +70,11 @@ def tick(theatre: Theatre, incident: str, *items: str) -> None:
 
 def test_an_unanswered_sev1_climbs_the_whole_chain_within_the_hour(theatre: Theatre, outage: str) -> None:
     assert pages(theatre.told) == [f"14:00 {contact}" for contact in FIRST]
-    assert of(theatre.told, "inform") == ["18 14:00 management"]
+    assert of(theatre.told, "inform") == ["18 14:00 management", "18 14:00 incident-channel"]
     assert ways(theatre.told) == {
         "engineer-b": "phone-engineer-b",
         "on-call-team": "slack-on-call",
+        "incident-channel": "slack-bot",
         "technical-lead": "phone-technical-lead",
         "management": "email",
     }
@@ -105,13 +109,23 @@ def test_a_sev1_says_what_the_room_and_management_need_to_know(theatre: Theatre)
     room = the(theatre.told, "on-call-team", "escalation")
     assert room.subject == "SEV1 Critical: ApplicationDown"
     assert "An answer is due by 2026-11-18 14:15 UTC. Engineer B is in command." in room.text
-    assert "Channel to open: #incident-2026-11-18-1400" in room.text
+    assert "Channel: #incident-2026-11-18-1400" in room.text
     runbook = f"{PUBLIC_URL}/api/v1/plans/{NAME}/runbooks/application-down"
     assert f"Runbook: {runbook}" in room.text
     notice = the(theatre.told, "management", "inform")
     assert notice.to == "management@fair-credit-scorer.example"
     assert "Scoring application has had a SEV1 (Critical) incident for 0 min." in notice.text
     assert "Impact: not known yet" in notice.text
+
+
+def test_an_incident_has_a_channel_of_its_own_named_by_the_minute(theatre: Theatre, outage: str) -> None:
+    slack = theatre.playing[BOT]
+    assert isinstance(slack, PlayedSlack)
+    [room] = slack.rooms.values()
+    assert room.name == "incident-2026-11-18-1400" == theatre.incident(outage)["channel_name"]
+    assert room.topic == f"{outage} · [SEV1] ApplicationDown · open"
+    theatre.alert(NAME, name="CosmeticGlitch", severity="low")
+    assert len(slack.rooms) == 1, "what is cosmetic has none"
 
 
 @pytest.fixture
@@ -138,6 +152,9 @@ def test_a_status_update_reaches_stakeholders_and_the_status_page(theatre: Theat
     page = the(theatre.told_since(seen), "status-page", "update")
     assert page.channel == "fair-credit-scorer-status-page-url"
     assert {"Scoring application: identified", "The disk is full."} <= set(page.text.splitlines())
+    [ours] = theatre.get("/status/fair-credit-scorer")["incidents"]
+    assert (ours["title"], ours["phase"]) == ("Scoring application", "identified")
+    assert [update["words"] for update in ours["updates"]] == ["The disk is full."]
 
 
 def test_an_answered_sev1_that_is_not_restored_in_an_hour_still_goes_to_the_chain(
@@ -218,7 +235,7 @@ def test_whoever_heard_of_it_hears_of_its_end_and_the_public_learns_no_cause(
     theatre.forward(14 * MINUTE)
     theatre.command(outage, "resolve", {"resolution": "freed the disk", "code": "cleaned-up"})
     over = {each.contact: each for each in theatre.told_since(seen) if each.kind == "resolved"}
-    assert set(over) == {*FIRST, "management", "stakeholders", "status-page"}
+    assert set(over) == {*FIRST, "management", "stakeholders", "status-page", "incident-channel"}
     public = over.pop("status-page").text
     words = "Scoring application is back to normal as of 2026-11-18 14:14 UTC, after 14 min."
     assert all(words in each.text for each in over.values())
@@ -271,11 +288,11 @@ def test_a_sev2_runs_through_the_weekend_and_management_hears_within_two_hours(t
     theatre.at(FRIDAY_NIGHT)
     incident = theatre.alert(NAME, name="ErrorRateHigh", values={"error_rate_percent": 12})
     assert pages(theatre.told) == ["23:00 engineer-b", "23:00 on-call-team"]
-    assert of(theatre.told, "inform") == []
+    assert of(theatre.told, "inform") == ["20 23:00 incident-channel"]
     theatre.at("2026-11-21 05:00")
     climbed = [f"{hour:02}:00 {contact}" for hour, contact in enumerate([*CHAIN[:4], "executive-b"])]
     assert pages(theatre.told)[2:] == climbed
-    [notice] = [each for each in theatre.told if each.kind == "inform"]
+    [_, notice] = [each for each in theatre.told if each.kind == "inform"]
     assert (notice.when, notice.contact, notice.channel) == ("2026-11-21 00:45", "management", "email")
     assert notice.at < theatre.instant(FRIDAY_NIGHT) + 2 * HOUR
     assert "high-error-rate" in theatre.told[1].text
@@ -293,7 +310,7 @@ def test_an_answered_sev2_that_is_not_resolved_in_time_goes_to_the_technical_lea
     theatre.command(incident, "acknowledge")
     theatre.at("2026-11-21 04:30")
     assert pages(theatre.told)[2:] == ["00:00 technical-lead"]
-    assert of(theatre.told, "inform") == ["21 00:45 management"]
+    assert of(theatre.told, "inform")[1:] == ["21 00:45 management"]
     assert of(theatre.told, "reminder") == [
         f"{when} engineer-b" for when in ("20 23:45", "21 00:00", "21 03:45", "21 04:00")
     ]
@@ -317,7 +334,7 @@ def test_an_incident_that_a_person_raises_to_sev1_reaches_management_at_once(the
     seen = len(theatre.told)
     theatre.forward(5 * MINUTE)
     theatre.command(incident, "severity", {"severity": "SEV1", "reason": "nothing works"})
-    assert of(theatre.told_since(seen), "inform") == ["18 14:05 management"]
+    assert of(theatre.told_since(seen), "inform") == ["18 14:05 management", "18 14:05 incident-channel"]
     assert "14:05 technical-lead" in pages(theatre.told_since(seen))
 
 
@@ -380,7 +397,7 @@ def test_the_drill_comes_on_the_first_wednesday_and_says_so(theatre: Theatre) ->
     [drill] = theatre.incidents(NAME)
     assert (drill["drill"], drill["severity"]) == ("application-down", "SEV1")
     assert drill["opened_at"].startswith("2026-12-02T10:00:00")
-    assert people(theatre.told) == {"engineer-b", "on-call-team", "technical-lead", "management"}
+    assert people(theatre.told) == {*FIRST, "management", "incident-channel"}
     assert all(each.subject.startswith("[DRILL] ") for each in theatre.told if each.channel == "email")
     assert all("[DRILL]" in each.text for each in theatre.told)
     assert theatre.incident(drill["id"])["runbook"] == "application-down"

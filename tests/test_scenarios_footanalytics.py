@@ -236,7 +236,7 @@ def test_who_cannot_be_rung_is_reached_by_slack_and_then_by_mail(theatre: Theatr
     assert (WEDNESDAY, "platform-engineer", "platform@footanalytics.com") in heard(theatre, 1)
 
 
-def test_what_chat_commands_would_do_people_do_over_http(theatre: Theatre) -> None:
+def test_what_chat_commands_do_people_can_do_over_http(theatre: Theatre) -> None:
     theatre.at(WEDNESDAY)
     declared = {
         "plan": PLAN,

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.builders import minutes
+from tests.played_slack import PlayedSlack
 from tests.theatre import NO_APPOINTMENTS, Theatre, organisation
 from tests.toy_host import Answer
 
 PLAN = "malaria-prediction"
+BOT = f"{PLAN}-slack-bot"
 LEADS = "product-manager senior-backend-developer senior-devops-engineer"
 TEAM = f"devops-a {LEADS}"
 """Who is on call in the week of these plays, and the primaries of the three roles."""
@@ -59,6 +61,7 @@ class Play(Theatre):
 @pytest.fixture
 def play(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
     with Play(storage, tmp_path, monkeypatch, organisation(PLAN)) as play:
+        play.playing[BOT] = PlayedSlack(play.secrets[BOT])
         yield play
 
 
@@ -67,14 +70,14 @@ def test_a_p0_on_a_saturday_night_goes_up_the_chain_and_out_to_everybody(play: P
     incident = play.alert(PLAN, name="ApiDown", summary="Liveness does not answer")
     assert play.heard() == {
         "11-21 03:00 escalation": f"{TEAM} devops-lead engineering-manager",
-        "11-21 03:00 inform": "devops-room incidents-room leadership-room",
+        "11-21 03:00 inform": "devops-room incident-channel incidents-room leadership-room",
     }
     assert play.told[0].channel == "malaria-prediction-pagerduty-devops-a"
     assert play.said("incidents-room").startswith(
         "🚨 P0 declared: ApiDown | Severity: P0 (Critical) | What: Liveness does not answer | "
         "Incident commander: Senior DevOps engineer | Technical lead: Senior backend developer | "
         "Communications lead: Product manager | Bridge: https://meet.malaria.example/war-room | "
-        "Channel to open: #incident-2026-11-21-apidown | "
+        "Channel: #incident-2026-11-21-apidown | "
         f"Runbook: https://tocsin.example.com/api/v1/plans/{PLAN}/runbooks/application-down | "
         "Answer by 2026-11-21 03:15 UTC, resolve by 2026-11-21 04:00 UTC."
     )
@@ -148,9 +151,9 @@ def test_the_end_of_the_alerts_resolves_nothing_before_six_things_are_verified(p
     play.command(incident, "checklist", passed_over | {"reason": "Grafana itself is being moved"})
     play.command(incident, "resolve", ending)
 
-    rooms = "incidents-room leadership-room devops-room stakeholders status-page status-updates-room"
+    rooms = "incidents-room incident-channel leadership-room devops-room status-updates-room"
     assert {name for names in play.heard().values() for name in names.split()} == {
-        *f"{TEAM} {rooms} devops-lead engineering-manager".split()
+        *f"{TEAM} {rooms} stakeholders status-page devops-lead engineering-manager".split()
     }
     assert (
         "API access works again. Status: Resolved. | It lasted 9 min, from 2026-11-21 03:00 UTC to "
@@ -181,13 +184,92 @@ def test_stakeholders_customers_and_status_page_get_all_that_their_wordings_ask_
     assert "works again since 2026-11-18 10:30 UTC. Thank you" in play.said("customers")
 
 
+def test_a_pager_rings_for_what_asks_somebody_to_act_and_follows_the_incident_to_its_end(play: Play) -> None:
+    play.at("2026-11-21 03:00")
+    incident = play.alert(PLAN, name="ApiDown")
+
+    def pagers() -> dict[str, str]:
+        found = play.vendors.alerts.items()
+        return {secret: " ".join(states) for (secret, about), states in found if about == incident}
+
+    paged = {f"{PLAN}-pagerduty-{who}" for who in ("devops-a", "senior-devops", "senior-backend", "product")}
+    assert pagers() == dict.fromkeys(paged, "triggered")
+    play.at("2026-11-21 03:12")
+    [reminder] = [told for told in play.told if told.kind == "reminder"]
+    assert (reminder.contact, reminder.to) == ("product-manager", "product@malaria.example")
+    play.command(incident, "acknowledge")
+    assert pagers() == dict.fromkeys(paged, "triggered acknowledged")
+    play.command(incident, "role", {"role": "technical-lead", "to": "ml-engineer"})
+    assert pagers()[f"{PLAN}-pagerduty-ml"] == "triggered", "a part to play rings"
+    play.end(incident)
+    assert {states.split()[-1] for states in pagers().values()} == {"resolved"}
+    over = {told.contact: told for told in play.told if told.kind == "resolved"}
+    assert over["devops-a"].to == "devops-a@malaria.example"
+    assert "API access works again." in over["devops-a"].text
+    assert f"{PLAN}-phone-cto" not in {told.channel for told in play.told if told.kind != "escalation"}
+
+
+def test_who_cannot_be_paged_is_telephoned_and_then_written_to(play: Play) -> None:
+    play.refusing[f"{PLAN}-pagerduty-devops-a"] = 403
+    play.at("2026-11-21 03:00")
+    play.alert(PLAN, name="ApiDown")
+    engineer = [told for told in play.told if told.contact == "devops-a"]
+    assert [told.channel for told in engineer] == [f"{PLAN}-phone-on-call"]
+    play.refusing[f"{PLAN}-phone-on-call"] = 410
+    play.alert(PLAN, name="PipelineFailed")
+    assert [told.to for told in play.told if told.contact == "devops-a"][1:] == ["devops-a@malaria.example"]
+
+
+def test_an_incident_has_a_channel_of_its_own_named_by_its_day_and_title(play: Play) -> None:
+    play.at("2026-11-18 10:00")
+    incident = play.alert(PLAN, name="DatabaseSlow")
+    play.alert(PLAN, name="CosmeticGlitch")
+    slack = play.playing[BOT]
+    assert isinstance(slack, PlayedSlack)
+    [room] = slack.rooms.values()
+    assert room.name == "incident-2026-11-18-databaseslow"
+    assert f"Channel: #{room.name}" in play.said("incident-channel")
+    play.command(incident, "acknowledge")
+    play.end(incident, "database-relieved")
+    assert room.topic == f"{incident} · [P1] DatabaseSlow · resolved"
+
+
+def test_the_public_page_has_one_entry_from_the_first_news_to_the_end_and_so_has_our_own(play: Play) -> None:
+    play.at("2026-11-18 10:00")
+    incident = play.alert(PLAN, name="ApiDown", summary="pod-7 ran out of memory")
+    play.command(incident, "acknowledge")
+    assert play.get(f"/status/{PLAN}")["state"] == "operational", "customers have not been told"
+    play.command(incident, "note", {"kind": "impact", "text": "No forecasts", "audience": "external"})
+    play.command(
+        incident, "status", {"status": "identified", "message": "pod-7 it is", "audience": "internal"}
+    )
+    for at, status in (("10:10", "investigating"), ("10:20", "monitoring")):
+        play.at(f"2026-11-18 {at}")
+        said = {"status": status, "message": f"We are {status}.", "audience": "external"}
+        play.command(incident, "status", said)
+    play.end(incident)
+    [entry] = play.vendors.entries.values()
+    assert (entry.name, entry.statuses) == (
+        "API access: No forecasts",
+        ["investigating", "monitoring", "resolved"],
+    )
+    play.forward(minutes(1))
+    page = play.get(f"/status/{PLAN}")
+    assert (page["title"], page["incidents"][0]["title"]) == ("Malaria Prediction", "API access")
+    assert [update["words"] for update in page["incidents"][0]["updates"]][-2:] == [
+        "We are monitoring.",
+        "We are investigating.",
+    ]
+    assert "pod-7" not in str(page) + str(entry.words)
+
+
 def test_a_p1_in_the_database_calls_its_expert_and_goes_up_after_two_hours(play: Play) -> None:
     play.at("2026-11-20 17:30")
     incident = play.alert(PLAN, name="DatabaseSlow", summary="Statements take a minute")
     play.at("2026-11-20 18:20")
     assert play.heard() == {
         "11-20 17:30 escalation": f"{TEAM} database-administrator",
-        "11-20 17:30 inform": "devops-room incidents-room",
+        "11-20 17:30 inform": "devops-room incident-channel incidents-room",
         **{f"11-20 {at} reminder": "product-manager" for at in ("17:40", "17:45", "18:10", "18:15")},
         "11-20 18:00 escalation": "devops-a devops-lead",
     }
@@ -226,7 +308,7 @@ def test_a_p2_goes_up_after_eight_hours_and_tells_no_customer_what_they_cannot_s
     play.command(incident, "status", {"status": "monitoring", "message": "Panels fill again."})
     assert play.heard() == {
         "11-21 22:00 escalation": "devops-a platform-engineer",
-        "11-21 22:00 inform": "devops-room incidents-room",
+        "11-21 22:00 inform": "devops-room incident-channel incidents-room",
         "11-22 00:00 escalation": "devops-a devops-lead",
         **{f"11-22 0{at} reminder": "incidents-room" for at in ("1:45", "2:00", "5:45", "6:00")},
         "11-22 06:00 escalation": "devops-lead",

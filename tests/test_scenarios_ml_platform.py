@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from tests.builders import minutes
+from tests.played_slack import PlayedSlack
 from tests.theatre import Theatre, Told, organisation
 
 WEDNESDAY_NIGHT = "2026-11-18 02:00"
+BOT = "ml-platform-slack-bot"
 RUNBOOKS = "https://tocsin.example.com/api/v1/plans/ml-platform/runbooks/"
 FIRST_MINUTES = [
     "commander-named", "triage-done", "services-known", "start-known", "changes-asked", "pattern-sought",
@@ -26,17 +28,19 @@ POST_MORTEM = [
     "timeline-rebuilt", "cause-analysed", "impact-assessed", "actions-identified", "process-improved",
 ]  # fmt: skip
 OUTSIDE = {"product-manager", "support-team-lead", "customer-success", "customers", "partners", "status-page"}
+OUTAGE = {"name": "PlatformUnavailable", "summary": "/health does not answer"}
 
 
 @pytest.fixture
 def theatre(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     with Theatre(storage, tmp_path, monkeypatch, organisation("ml-platform")) as theatre:
+        theatre.playing[BOT] = PlayedSlack(theatre.secrets[BOT])
         yield theatre
 
 
 def heard(told: list[Told]) -> list[tuple[str, str, str]]:
     """When, by which channel or address, what kind."""
-    ways = [each.to or each.channel.removeprefix("ml-platform-") for each in told]
+    ways = [str(it.to) if it.channel == "email" else it.channel.removeprefix("ml-platform-") for it in told]
     return [(each.when[5:], way, each.kind) for each, way in zip(told, ways, strict=True)]
 
 
@@ -77,9 +81,6 @@ def types(theatre: Theatre, incident: str) -> list[str]:
     return [event["type"] for event in theatre.events(incident)]
 
 
-OUTAGE = {"name": "PlatformUnavailable", "summary": "/health does not answer"}
-
-
 def an_outage(theatre: Theatre) -> str:
     """A P0 that is declared at 02:05 on a Wednesday night."""
     theatre.at(WEDNESDAY_NIGHT)
@@ -104,7 +105,7 @@ def test_a_p0_at_night_waits_five_minutes_and_then_calls_and_tells_all_it_must(t
         ("phone-engineering-manager", "escalation"),
         ("phone-support-team-lead", "inform"),
         ("product@ml-platform.example", "inform"),
-        ("room-opener", "inform"),
+        ("slack-bot", "inform"),
         ("slack-engineering", "inform"),
         ("slack-incidents", "inform"),
         ("tickets", "inform"),
@@ -117,7 +118,7 @@ def test_a_p0_at_night_waits_five_minutes_and_then_calls_and_tells_all_it_must(t
         "Room: #incident-2026-11-18-0205, bridge: https://bridge.ml-platform.example/incidents",
         "Dashboards: https://grafana.ml-platform.com",
     } <= lines(to(told, "sre-b")[0])
-    assert "Please open the Slack room #incident-2026-11-18-0205" in to(told, "room-opener")[0].text
+    assert "This room is for [P0] PlatformUnavailable alone." in to(told, "incident-channel")[0].text
     ticket = {"[P0] PlatformUnavailable", "Priority: P0", "Components: ML Platform", "Impact: not known yet"}
     assert ticket <= lines(to(told, "ticket-desk")[0])
     mail = to(told, "product-manager")[0]
@@ -134,14 +135,14 @@ def test_a_p0_that_nobody_answers_reaches_the_cto_and_customers_after_15_minutes
     incident = an_outage(theatre)
     before = len(theatre.told)
     theatre.at("2026-11-18 02:19:59")
-    assert heard(theatre.told_since(before)) == [("11-18 02:15", "pagerduty-sre-b", "reminder")]
+    assert heard(theatre.told_since(before)) == [("11-18 02:15", "slack-incidents", "reminder")]
     theatre.at("2026-11-18 02:20")
     assert sorted(heard(theatre.told_since(before + 1))) == [
         ("11-18 02:20", "customer-notices", "inform"),
         ("11-18 02:20", "pagerduty-sre-b", "escalation"),
-        ("11-18 02:20", "pagerduty-sre-b", "reminder"),
         ("11-18 02:20", "phone-cto", "escalation"),
         ("11-18 02:20", "phone-engineering-manager", "escalation"),
+        ("11-18 02:20", "slack-incidents", "reminder"),
     ]
     [notice] = to(theatre.told, "customers")
     assert "You may notice trouble with ML Platform since 2026-11-18 02:05 UTC" in notice.text
@@ -215,8 +216,8 @@ def test_a_p0_is_over_when_all_is_verified_and_everybody_hears_the_last_word(the
     before = len(theatre.told)
     theatre.command(incident, "resolve", body)
     last = theatre.told_since(before)
-    inside = {"sre-b", "engineering-manager", "incident-room", "engineering", "room-opener", "ticket-desk"}
-    assert {each.contact for each in last} == OUTSIDE - {"partners"} | inside
+    inside = {"sre-b", "engineering-manager", "incident-room", "engineering", "incident-channel"}
+    assert {each.contact for each in last} == OUTSIDE - {"partners"} | inside | {"ticket-desk"}
     assert {
         "Status: RESOLVED",
         "Time: 2026-11-18 02:53 UTC",
@@ -305,7 +306,7 @@ def test_a_p2_of_a_saturday_stands_in_the_room_until_monday(theatre: Theatre) ->
         theatre, name="FeatureFlaky", service="inference-api", labels={"feature": "minor"}
     )
     assert sorted(heard(told)) == [
-        ("11-21 03:00", "room-opener", "inform"),
+        ("11-21 03:00", "slack-bot", "inform"),
         ("11-21 03:00", "slack-engineering", "inform"),
         ("11-21 03:00", "tickets", "inform"),
     ]
@@ -328,14 +329,14 @@ def test_a_p2_of_a_saturday_stands_in_the_room_until_monday(theatre: Theatre) ->
     before = len(theatre.told)
     theatre.at("2026-11-23 11:00")
     assert heard(theatre.told_since(before)) == [
-        ("11-23 09:10", "pagerduty-sre-b", "reminder"),
+        ("11-23 09:10", "slack-incidents", "reminder"),
         ("11-23 09:15", "customer-notices", "inform"),
-        ("11-23 09:15", "pagerduty-sre-b", "reminder"),
-        ("11-23 09:55", "pagerduty-sre-b", "reminder"),
-        ("11-23 10:00", "pagerduty-sre-b", "reminder"),
-        ("11-23 10:55", "pagerduty-sre-b", "reminder"),
+        ("11-23 09:15", "slack-incidents", "reminder"),
+        ("11-23 09:55", "slack-incidents", "reminder"),
+        ("11-23 10:00", "slack-incidents", "reminder"),
+        ("11-23 10:55", "slack-incidents", "reminder"),
         ("11-23 11:00", "pagerduty-sre-a", "escalation"),
-        ("11-23 11:00", "pagerduty-sre-b", "reminder"),
+        ("11-23 11:00", "slack-incidents", "reminder"),
     ]
     [breach] = [each for each in theatre.events(incident) if each["type"] == "breached"]
     assert breach["data"]["due"] == "2026-11-23T11:00:00.000000Z"
@@ -401,7 +402,7 @@ def test_a_drill_of_the_third_friday_calls_people_and_nobody_outside(theatre: Th
     assert (line["drill"], line["severity"], line["opened_at"][11:16]) == ("regional-failover", "P0", "10:00")
     first = [each for each in theatre.told if each.when == "2026-11-20 10:00"]
     assert sorted(each.contact or "" for each in first) == [
-        "engineering", "engineering-manager", "incident-room", "room-opener", "sre-b", "ticket-desk",
+        "engineering", "engineering-manager", "incident-channel", "incident-room", "sre-b", "ticket-desk",
     ]  # fmt: skip
     [page] = to(first, "sre-b")
     assert (page.channel, page.drill) == ("ml-platform-pagerduty-sre-b", "regional-failover")
@@ -426,11 +427,11 @@ def test_a_review_that_goes_overdue_is_chased_until_it_is_complete(theatre: Thea
     theatre.at("2027-01-28 10:30")
     chased = theatre.told_since(before)
     assert heard(chased) == [
-        ("01-27 06:00", "pagerduty-sre-b", "review"),
+        ("01-27 06:00", "sre-b@ml-platform.example", "review"),
         ("01-27 10:00", "phone-engineering-manager", "review"),
-        ("01-27 10:00", "pagerduty-sre-b", "review"),
+        ("01-27 10:00", "sre-b@ml-platform.example", "review"),
         ("01-28 10:00", "phone-engineering-manager", "review"),
-        ("01-28 10:00", "pagerduty-sre-b", "review"),
+        ("01-28 10:00", "sre-b@ml-platform.example", "review"),
     ]
     assert chased[1].reason == "the review was due by 2027-01-27 10:00 UTC and is overdue"
     sections = {"root_cause": "A poison message", "lessons": "Queues need a limit", "complete": True}
@@ -446,9 +447,9 @@ def test_a_review_that_goes_overdue_is_chased_until_it_is_complete(theatre: Thea
     late = [each for each in theatre.told_since(before) if each.kind == "action-item"]
     assert heard(late) == [
         ("01-28 12:00", "phone-engineering-manager", "action-item"),
-        ("01-28 12:00", "pagerduty-sre-a", "action-item"),
+        ("01-28 12:00", "sre-a@ml-platform.example", "action-item"),
         ("02-04 12:00", "phone-engineering-manager", "action-item"),
-        ("02-04 12:00", "pagerduty-sre-a", "action-item"),
+        ("02-04 12:00", "sre-a@ml-platform.example", "action-item"),
     ]
     assert not [each for each in theatre.told_since(before) if each.kind == "review"]
     report = theatre.get(f"/api/v1/incidents/{incident}/review")["markdown"]

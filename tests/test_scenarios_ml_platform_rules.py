@@ -17,7 +17,9 @@ from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime
 from shared.domain.runbook import runbook_for
 from tests.builders import hours, minutes
+from tests.played_slack import PlayedSlack
 from tests.test_scenarios_ml_platform import (
+    BOT,
     FIRST_DAY,
     FIRST_MINUTES,
     POST_MORTEM,
@@ -25,6 +27,7 @@ from tests.test_scenarios_ml_platform import (
     VERIFIED,
     an_outage,
     lines,
+    opened,
     resolve,
     to,
 )
@@ -258,6 +261,7 @@ def test_targets_leave_no_exception() -> None:
 @pytest.fixture
 def theatre(storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Theatre]:
     with Theatre(storage, tmp_path, monkeypatch, organisation("ml-platform")) as theatre:
+        theatre.playing[BOT] = PlayedSlack(theatre.secrets[BOT])
         yield theatre
 
 
@@ -269,10 +273,47 @@ def test_customers_hear_the_end_too_and_the_public_is_given_the_plans_words_alon
     [notice], [page], [room] = (to(last, name) for name in ("customers", "status-page", "engineering"))
     assert room.subject == "RESOLVED [P0] PlatformUnavailable"
     assert "The trouble with ML Platform is over since 2026-11-18 02:53 UTC." in lines(notice)
-    assert "Resolved: ML Platform" in page.text
+    assert page.subject == "Trouble with ML Platform"
+    assert "Status: RESOLVED" in lines(page)
     public = [each for each in theatre.told if each.contact in ("customers", "status-page")]
     assert [each.kind for each in public] == ["inform", "resolved", "resolved"]
     for each in public:
         assert not [
             word for word in ("tocsin", "[P0]", "PlatformUnavailable", "/health") if word in each.text
         ]
+
+
+def test_the_pager_and_the_public_page_follow_a_p0_to_its_end(theatre: Theatre) -> None:
+    incident = an_outage(theatre)
+    pager = "ml-platform-pagerduty-sre-b", incident
+    assert theatre.vendors.alerts == {pager: ["triggered"]}
+    theatre.command(incident, "acknowledge")
+    for at, status in (("02:10", "investigating"), ("02:12", "identified"), ("02:14", "monitoring")):
+        theatre.at(f"2026-11-18 {at}")
+        theatre.command(incident, "status", {"status": status, "message": "Nodes come back."})
+    theatre.forward(minutes(1))
+    page = theatre.get("/status/ml-platform")
+    assert (page["title"], page["state"]) == ("ML Platform", "disrupted")
+    resolve(theatre, incident, [*FIRST_MINUTES, *VERIFIED, *VALIDATED])
+    assert theatre.vendors.alerts == {pager: ["triggered", "acknowledged", "resolved"]}
+    [entry] = theatre.vendors.entries.values()
+    assert entry.name == "Trouble with ML Platform"
+    assert entry.statuses == ["investigating", "identified", "monitoring", "resolved"]
+    assert "There are reports of trouble with ML Platform" in entry.words[0]
+    theatre.forward(minutes(1))
+    assert theatre.get("/status/ml-platform")["state"] == "operational"
+
+
+def test_a_p0_has_a_slack_room_of_its_own_that_shows_how_it_stands(theatre: Theatre) -> None:
+    incident = an_outage(theatre)
+    slack = theatre.playing[BOT]
+    assert isinstance(slack, PlayedSlack)
+    [room] = slack.rooms.values()
+    assert room.name == "incident-2026-11-18-0205" == theatre.incident(incident)["channel_name"]
+    assert room.topic == f"{incident} · [P0] PlatformUnavailable · open"
+    theatre.command(incident, "acknowledge")
+    assert room.topic == f"{incident} · [P0] PlatformUnavailable · acknowledged"
+    resolve(theatre, incident, [*FIRST_MINUTES, *VERIFIED, *VALIDATED])
+    assert room.topic == f"{incident} · [P0] PlatformUnavailable · resolved"
+    opened(theatre, name="TypoInDocs", labels={"category": "documentation"})
+    assert len(slack.rooms) == 1, "a P3 has none"

@@ -104,7 +104,7 @@ def test_what_follows_updates_the_first_message_and_goes_into_its_thread(
 ) -> None:
     told(app, receiver, a_page())
     later = a_message(kind="resolved", status="resolved", reason="resolved by Ada", first_id=FIRST)
-    assert told(app, receiver, later) == Accepted(200, "C0OPS:1763726400.000001")
+    assert told(app, receiver, later) == Accepted(200, FIRST)
     assert slack.methods() == ["chat.postMessage", "chat.update", "chat.postMessage"]
     card, reply = slack.messages[FIRST], slack.messages["C0OPS:1763726400.000001"]
     assert head_of(card) == "[SEV1] Resolved: Checkout is slow"
@@ -182,11 +182,25 @@ def test_where_the_first_message_was_removed_it_is_posted_anew(
     assert "thread_ts" not in slack.said("chat.postMessage")
 
 
+def test_what_was_posted_anew_is_the_card_from_then_on(
+    app: SlackAppChannel, receiver: HttpReceiver, slack: PlayedSlack
+) -> None:
+    now = told(app, receiver, a_page()).provider_id
+    del slack.messages[FIRST]
+    for kind in ("refresh", "refresh", "inform", "update", "refresh"):
+        now = told(app, receiver, a_page(kind=kind, first_id=now)).provider_id
+    assert now is not None
+    assert now != FIRST
+    cards = [where for where, shown in slack.messages.items() if "thread_ts" not in shown]
+    assert cards == [now]
+    assert {shown.get("thread_ts", now[6:]) for shown in slack.messages.values()} == {now[6:]}
+
+
 def test_where_the_thread_is_gone_the_message_is_posted_anew(
     app: SlackAppChannel, receiver: HttpReceiver, slack: PlayedSlack
 ) -> None:
     slack.no["chat.postMessage"] = ["thread_not_found"]
-    told(app, receiver, a_page(kind="update", first_id=FIRST))
+    assert told(app, receiver, a_page(kind="update", first_id=FIRST)).provider_id == FIRST
     assert slack.methods() == ["chat.postMessage", "chat.postMessage"]
     assert "thread_ts" not in slack.calls[1][1]
 
@@ -207,7 +221,8 @@ def test_an_update_that_fails_loses_no_message_and_fails_a_refresh(
 ) -> None:
     slack.messages[FIRST] = {}
     slack.no["chat.update"] = [no, no]
-    assert told(app, receiver, a_page(first_id=FIRST)).provider_id == "C0OPS:1763726400.000001"
+    assert told(app, receiver, a_page(first_id=FIRST)).provider_id == FIRST
+    assert "C0OPS:1763726400.000001" in slack.messages
     failure = failure_of(lambda: told(app, receiver, a_page(kind="refresh", first_id=FIRST)))
     assert failure.permanent is (no in ("cant_update_message", "edit_window_closed"))
 

@@ -91,7 +91,7 @@ def test_what_follows_updates_the_card_and_the_topic_and_is_posted_in_the_room(
         kind="resolved", status="resolved", reason="resolved by Ada", room=over, first_id=CARD, answering=None
     )
     slack.calls.clear()
-    assert told(rooms, receiver, end) == Accepted(200, "C00000001:1763726400.000001")
+    assert told(rooms, receiver, end) == Accepted(200, CARD)
     assert slack.methods() == [
         "chat.update",
         "chat.postMessage",
@@ -172,7 +172,18 @@ def test_what_a_room_may_be_without_loses_no_message(
     slack.no[method] = [no, no]
     assert told(rooms, receiver) == Accepted(200, CARD)
     slack.no[method] = [no, no]
-    assert told(rooms, receiver, first(first_id=CARD)).provider_id == "C00000001:1763726400.000001"
+    assert told(rooms, receiver, first(first_id=CARD)) == Accepted(200, CARD)
+    assert "C00000001:1763726400.000001" in slack.messages
+
+
+def test_a_topic_that_could_not_be_set_is_set_with_the_next_message(
+    rooms: SlackRoomChannel, receiver: HttpReceiver, slack: PlayedSlack
+) -> None:
+    slack.no["conversations.setTopic"] = ["ratelimited"]
+    told(rooms, receiver)
+    assert only_room(slack).topic == ""
+    told(rooms, receiver, first(kind="update", first_id=CARD))
+    assert only_room(slack).topic.startswith(f"{INCIDENT} ")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +235,9 @@ def test_a_room_made_right_before_a_crash_is_found_once_nobody_can_be_at_it_any_
     [
         {"topic": "INC-8Q2XK4ZR-10 · [SEV1] Search is slow · open"},
         {"topic": "Standup at 10"},
+        {"created": -600, "creator": "U0HUMAN"},
+        {"created": -1, "creator": "U0HUMAN"},
+        {"created": -600, "creator": ""},
         {"member": False, "created": 0},
         {"created": -int(LEFT_BEHIND) - 1},
         {"archived": True},
@@ -242,6 +256,66 @@ def test_the_room_of_something_else_is_left_alone(
 
     told(rooms, receiver)
     assert len(slack.rooms) == 2
+
+
+@pytest.mark.parametrize("others", [0, 30, 600, 3_000])
+def test_the_room_of_another_incident_without_a_topic_is_left_alone(
+    rooms: SlackRoomChannel, receiver: HttpReceiver, slack: PlayedSlack, others: int
+) -> None:
+    slack.no["conversations.setTopic"] = ["ratelimited"]
+    told(rooms, receiver, first(incident="INC-9ZZZZZZZ-1", room=replace(ROOM, invite=("U0EVE",))))
+    slack.rooms["C00000001"].created -= others
+    told(rooms, receiver, first(title="INC-9ZZZZZZZ-1"))
+    theirs, mine = slack.rooms.values()
+    assert (theirs.guests, mine.guests) == (["U0EVE"], ["U0ADA", "U0BOB"])
+    assert (theirs.topic, mine.name) == ("", f"{NAME}-inc-8q2xk4zr-1")
+    assert [said["channel"] for said in slack.messages.values()] == [theirs.id, mine.id]
+
+
+@pytest.mark.parametrize(
+    ("texts", "adopted"),
+    [
+        ([], True),
+        ([f"Slow ({INCIDENT})"], True),
+        ([f"Slow ({INCIDENT})", "on it"], True),
+        (["on it"], False),
+        ([f"Slow ({INCIDENT}0)"], False),
+        ([f"Slow ({INCIDENT})", "like INC-9ZZZZZZZ-1"], False),
+        ([f"Slow ({INCIDENT})"] * 101, False),
+    ],
+)
+def test_a_room_of_ours_without_a_topic_is_taken_for_what_was_said_in_it(
+    rooms: SlackRoomChannel,
+    receiver: HttpReceiver,
+    slack: PlayedSlack,
+    texts: list[str],
+    adopted: bool,
+) -> None:
+    left = slack.room(NAME, created=slack.now - 600)
+    for n, text in enumerate(texts):
+        slack.messages[f"{left.id}:1.{n}"] = {"text": text}
+    told(rooms, receiver)
+    assert (len(slack.rooms) == 1) is adopted
+    assert bool(left.topic) is adopted
+
+
+@pytest.mark.parametrize("method", ["auth.test", "conversations.history"])
+def test_where_nobody_says_whose_a_room_is_the_incident_gets_one_of_its_own(
+    rooms: SlackRoomChannel, receiver: HttpReceiver, slack: PlayedSlack, method: str
+) -> None:
+    slack.room(NAME, created=slack.now - 600)
+    slack.no[method] = ["missing_scope"]
+    assert told(rooms, receiver).provider_id == "C00000002:1763726400.000000"
+
+
+def test_a_room_of_ours_whose_history_is_not_told_is_waited_for_while_it_may_be_under_way(
+    rooms: SlackRoomChannel, receiver: HttpReceiver, slack: PlayedSlack
+) -> None:
+    left = slack.room(NAME, created=slack.now - 1)
+    slack.no["conversations.history"] = ["missing_scope"]
+    assert failure_of(lambda: told(rooms, receiver)).retry_after == BEING_MADE
+    left.topic = f"{INCIDENT} · [SEV1] Checkout is slow · open"
+    assert told(rooms, receiver).provider_id == CARD
 
 
 def test_a_lookup_that_fails_gives_the_room_a_name_of_its_own(
@@ -266,12 +340,13 @@ def test_a_name_with_the_incident_in_it_is_its_own_and_is_looked_up_at_once(
 def test_a_name_that_is_taken_out_of_sight_is_final_and_the_search_is_bounded(
     rooms: SlackRoomChannel, receiver: HttpReceiver, slack: PlayedSlack
 ) -> None:
-    slack.room("inc-8q2xk4zr-1", archived=True)
+    for name in (INCIDENT, f"{INCIDENT}-2", f"{INCIDENT}-3"):
+        slack.room(name.lower(), archived=True)
     for n in range(30):
         slack.room(f"r-{n}")
     failure = failure_of(lambda: told(rooms, receiver, first(room=Room("inc-8q2xk4zr-1", ""))))
     assert failure.permanent
-    assert slack.methods().count("conversations.list") == 10
+    assert slack.methods().count("conversations.list") == 3 * 10
 
 
 def test_two_incidents_of_one_minute_have_two_rooms(
@@ -322,9 +397,11 @@ def test_a_room_s_name_is_made_fit_for_slack(text: str, name: str) -> None:
 @given(st.text(max_size=120))
 def test_every_name_is_fit_with_and_without_the_incident_s_id(text: str) -> None:
     name = room_name(text, INCIDENT)
-    for each in (name, own_name(name, INCIDENT)):
+    for each in (name, own_name(name, INCIDENT), own_name(name, INCIDENT, 3)):
         assert re.fullmatch("[a-z0-9_-]{1,80}", each)
     assert own_name(name, INCIDENT).endswith("inc-8q2xk4zr-1")
+    assert own_name(name, INCIDENT, 3).endswith("inc-8q2xk4zr-1-3")
+    assert own_name("", INCIDENT, 2) == "inc-8q2xk4zr-1-2"
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "&" * 500, "🔥" * 500, "", "[DRILL] x"])

@@ -156,8 +156,12 @@ class OneSecret:
         """The value alone."""
         return [self.get(name)]
 
-    def forget(self, name: str) -> None:
+    def recheck(self, name: str) -> None:
         """Nothing is cached."""
+
+    def forget(self, name: str) -> bool:  # noqa: ARG002
+        """Nothing is cached."""
+        return True
 
 
 @pytest.mark.parametrize(

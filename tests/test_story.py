@@ -322,8 +322,8 @@ def test_a_contact_whom_no_channel_reaches_raises_an_alarm_and_escalates_at_once
 
     assert "contact-unreachable" in stage.types(incident)
     assert sorted(stage.sent) == [
-        ("lead", "escalation", "escalation step 2 of 3"),
-        ("manager", "alarm", "no channel of oncall took the notification"),
+        ("lead", "escalation", "escalation step 2 of 3: nobody was reached by step 1"),
+        ("manager", "alarm", "no channel of oncall took the notification (broken: nobody there)"),
     ]
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.builders import hours, minutes
-from tests.theatre import Theatre
+from tests.receivers import Reply
+from tests.theatre import PROVIDERS, Theatre
 
 PLAN = """
 plan: acme
@@ -42,6 +43,10 @@ channels:
 sources: {generic: {bearer_secret: acme-generic}}
 """
 LITERAL = PLAN.replace("options: {url_secret: acme-hook}", 'url: "https://hook.acme.example"')
+PLAYED = PLAN.replace(
+    "{kind: slack, secret: acme-room}", f'{{kind: slack-app, secret: acme-bot, url: "{PROVIDERS}/room"}}'
+)
+PLAYED = PLAYED.replace("{channel: room}", "{channel: room, to: C0ROOM}")
 WEDNESDAY, FRIDAY = "2026-11-18 14:00", "2026-11-20 17:30"
 
 
@@ -156,3 +161,18 @@ def test_time_does_not_run_backwards(theatre: Theatre) -> None:
     theatre.at(WEDNESDAY)
     with pytest.raises(AssertionError, match="backwards"):
         theatre.at("2026-11-18 13:59")
+
+
+def test_a_provider_whose_address_the_plan_names_is_played_by_the_test(
+    storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Reply(200, body=b'{"ok": true, "channel": "C0ROOM", "ts": "1763726400.000001"}')
+    with Theatre(storage, tmp_path, monkeypatch, {"acme": PLAYED}) as theatre:
+        theatre.playing["room"] = lambda _: taken
+        theatre.at(WEDNESDAY)
+        incident = theatre.alert("acme", name="Checkout", severity="critical")
+        [page] = theatre.told
+        assert (page.channel, page.to, page.contact, page.incident) == ("room", "C0ROOM", "anna", incident)
+        theatre.playing["room"] = lambda _: Reply(200, body=b'{"ok": false, "error": "not_in_channel"}')
+        theatre.alert("acme", name="Another", severity="critical")
+        assert [each.channel for each in theatre.told_since(1)] == ["email"], "what was refused was not told"

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from shared.domain import throttle
 from shared.domain.cadence import PostUpdate
 from shared.domain.delivery import Delivery
 from shared.domain.matrix import Updates
 from shared.domain.plan import Rules
-from shared.domain.response import Acknowledge, Escalate, Resolve
+from shared.domain.response import Acknowledge, Escalate, Reopen, Resolve
 from tests.afterwards import Course, types, words
 from tests.builders import NOON, a_directory, a_severity, minutes, seconds, some_rules, unthrottled
 
@@ -130,3 +131,85 @@ def test_whoever_is_gone_from_the_plan_meanwhile_is_missed_aloud() -> None:
     course.directory = a_directory(manager=("log",))
     assert types(course.passes(NOON + WINDOW)) == ["caught-up", "contact-missing"]
     assert course.told == {"manager": "the plan has no contact oncall any more"}
+
+
+def test_a_flapping_incident_that_is_open_again_is_paged_and_not_said_to_be_resolved() -> None:
+    course = Course(climbing(0))
+    for at, command in ((1, Resolve()), (2, Reopen()), (3, Resolve()), (4, Reopen())):
+        course.does(command, NOON + seconds(at))
+    before = len(course.owed)
+    course.passes(NOON + seconds(61.5))
+    assert [each.message.kind for each in course.owed[before:]] == ["escalation"]
+    moot = [each.data["withdrawn"] for each in course.events if each.type == "caught-up"]
+    assert moot == [False, True], "the page goes out, the resolution that is none any more does not"
+
+
+def test_what_has_waited_its_window_is_neither_replaced_nor_held_again() -> None:
+    course = Course(climbing(0, 59, 60.2))
+    course.does(Escalate("oncall", words("the first")), NOON + seconds(1))
+    course.does(Escalate("oncall", words("the second")), NOON + seconds(5))
+    course.passes(NOON + seconds(59))
+    course.passes(NOON + seconds(61.5))
+    manual = [each for each in course.owed if each.message.kind == "manual"]
+    assert [(each.owed_at - NOON).total_seconds() for each in manual] == [1, 61.5]
+    reasons = [each.message.reason for each in course.owed]
+    assert "escalation step 2 of 3; escalation step 3 of 3" in reasons
+    assert course.incident.held_back == ()
+
+
+def test_an_update_posted_as_the_window_ends_is_told_with_those_that_waited() -> None:
+    rules = climbing(updates=(ROOM,))
+    course = Course(replace(rules, severities=(replace(rules.severities[0], steps=()),)))
+    said = []
+    for text, at in (("one", 0), ("two", 5), ("three", 61)):
+        events = course.does(PostUpdate("investigating", words(text)), NOON + seconds(at))
+        said += [each.seq for each in events if each.type == "status-updated"]
+    last = course.owed[-1].message
+    assert (*last.earlier_words, last.words_of) == tuple(said[1:])
+
+
+def test_beyond_what_one_message_can_say_the_next_goes_out_by_itself() -> None:
+    rules = climbing(updates=(ROOM,))
+    course = Course(replace(rules, severities=(replace(rules.severities[0], steps=()),)))
+    for n in range(throttle.MOST_WORDS + 3):
+        course.does(PostUpdate("investigating", words(f"update {n}")), NOON + seconds(n))
+    course.passes(NOON + WINDOW)
+    told = [seq for each in course.owed for seq in (*each.message.earlier_words, each.message.words_of)]
+    posted = [each.seq for each in course.events if each.type == "status-updated"]
+    assert sorted(seq for seq in told if seq is not None) == posted
+
+
+def test_reasons_that_do_not_fit_are_said_to_be_more() -> None:
+    course = Course(climbing(0, *range(1, 20)))
+    for at in range(1, 20):
+        course.passes(NOON + seconds(at))
+    reason = course.incident.held_back[0].reason
+    assert len(reason) <= throttle.LONGEST_REASON + len("; and more")
+    assert reason.endswith("of 20; and more")
+
+
+def test_another_instance_whose_clock_is_ahead_does_not_stretch_the_window() -> None:
+    course = Course(climbing(0, 30))
+    ahead = replace(course.incident, recorded_at=NOON + minutes(10))
+    course.incident = replace(ahead, spoken={"escalation oncall": NOON + minutes(10)})
+    course.passes(NOON + seconds(30))
+    assert course.incident.held_back[0].until <= NOON + seconds(30) + WINDOW
+
+
+def test_the_words_of_whoever_asks_go_to_whom_they_are_for() -> None:
+    course = Course(climbing())
+    asked = {name: course.does(Escalate(name, words(name)), NOON)[0].seq for name in ("oncall", "lead")}
+    assert {each.contact: each.message.words_of for each in course.owed} == asked
+
+
+def test_an_update_that_was_held_back_is_said_before_the_incident_is_said_to_be_over() -> None:
+    rules = climbing(updates=(ROOM,))
+    course = Course(replace(rules, severities=(replace(rules.severities[0], steps=()),)))
+    for text, at in (("one", 0), ("two", 20)):
+        course.does(PostUpdate("investigating", words(text)), NOON + seconds(at))
+    events = course.does(Resolve(), NOON + seconds(40))
+    assert types(events)[:2] == ["caught-up", "resolved"]
+    said = [(each.message.kind, each.caused_by) for each in course.owed if each.contact == "lead"]
+    assert [kind for kind, _ in said] == ["update", "update", "resolved"]
+    assert said[1][1] < said[2][1], "what was owed for earlier is sent first"
+    assert course.incident.held_back == ()

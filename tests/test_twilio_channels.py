@@ -6,6 +6,7 @@ import base64
 import logging
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -111,6 +112,36 @@ def test_a_text_message_is_asked_for_by_a_form_and_known_by_its_sid(
         "Reply ACK 8Q2X or RESOLVE 8Q2X\nhttps://tocsin.example.com/a/t0ken_-x",
         "StatusCallback": f"{PROVIDER}/receipt?token=t0ken_-x",
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "hears"),
+    [
+        ({}, True),
+        ({"from": SERVICE}, True),
+        ({"from": "72345"}, True),
+        ({"from": "ACME"}, False),
+        ({"from": "MGMT"}, False),
+        ({"key": API_KEY}, False),
+        ({"key": API_KEY, "auth_token_secret": "twilio-auth"}, True),
+        ({"key": API_KEY, "auth_token_secret": "twilio-auth", "from": "ACME"}, False),
+    ],
+)
+def test_a_reply_is_offered_only_where_it_would_be_heard(
+    http: HttpPost, twilio: HttpReceiver, options: dict[str, str], *, hears: bool
+) -> None:
+    say(TwilioSmsChannel(http), spec(twilio.url, **options), a_message(answering=ANSWERING))
+    text = form(twilio.requests[0])["Body"]
+    assert ("Reply" in text) is hears
+    assert text.endswith(f"\n{ANSWERING.page}")
+
+
+def test_a_call_offers_no_key_that_would_be_refused(http: HttpPost, twilio: HttpReceiver) -> None:
+    asking = replace(ANSWERING, resolvable=False)
+    say(TwilioVoiceChannel(http), spec(twilio.url, "twilio-voice"), a_message(answering=asking))
+    script = form(twilio.requests[0])["Twiml"]
+    assert script.count("Press 1 to acknowledge.") == 2
+    assert "Press 2" not in script
 
 
 def test_an_api_key_signs_in_for_the_account_and_a_messaging_service_can_send(

@@ -27,9 +27,11 @@ def opened(
     """Every way that is tried for such a message, in order."""
     directory, contact = found
     tried: list[int] = []
-    while (way := next_way(directory, contact, severity, kind, at, tried[-1] if tried else -1)) is not None:
+    names: list[str] = []
+    while (way := next_way(directory, contact, severity, kind, at, names)) is not None:
         tried.append(way[0])
-        assert way[1] is (next_way(directory, contact, severity, kind, at, way[0]) is None)
+        names.append(ways(directory, contact)[way[0]].name)
+        assert way[1] is (next_way(directory, contact, severity, kind, at, names) is None)
     return tried
 
 
@@ -75,7 +77,7 @@ def test_who_stands_in_for_a_provider_comes_right_after_it_with_the_same_address
 
 def test_providers_that_stand_in_for_each_other_are_tried_once_each() -> None:
     directory, contact = a_way(Reach("sms"), sms="other", other="sms")
-    assert ways(directory, contact) == (Way("sms", None), Way("other", None))
+    assert ways(directory, contact) == (Way("sms", None, name="sms#0"), Way("other", None, name="other#0"))
 
 
 def test_nobody_without_a_way_is_reached() -> None:

@@ -37,11 +37,12 @@ from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.names import CONTAINER, QUEUE
 from shared.adapters.plan_files import load
 from shared.adapters.storage_clients import StorageClients
-from shared.domain.delivery import Delivery
+from shared.domain.delivery import Attempt, Delivery
 from shared.domain.plan import Plan
 from shared.settings import SETTINGS, StorageAccess
 from tests.host_process import KEY, http_call
 from tests.mail_receivers import Mail, SmtpReceiver
+from tests.played_vendors import PlayedVendors, played
 from tests.receivers import HttpReceiver, Reply, Request
 from tests.toy_host import ROOT, Answer
 
@@ -88,8 +89,8 @@ class Told:
 
 
 def organisation(name: str) -> dict[str, str]:
-    """The plan of this repository of that name, for `Theatre`."""
-    return {name: (ROOT / "plans" / f"{name}.yaml").read_text(encoding="utf-8")}
+    """The plan of this repository of that name, for `Theatre`, which plays its pagers and status page."""
+    return {name: played((ROOT / "plans" / f"{name}.yaml").read_text(encoding="utf-8"), PROVIDERS)}
 
 
 class Theatre:
@@ -113,6 +114,8 @@ class Theatre:
         """Channel, as `Told` names it -> what its provider answers instead of taking what comes."""
         self.playing: dict[str, Callable[[Request], Reply]] = {}
         """First part of an address below `PROVIDERS` -> who plays the provider there."""
+        self.vendors = PlayedVendors()
+        """PagerDuty and Statuspage, where nobody else plays them."""
         self.secrets: dict[str, str] = {}
         """Name -> value, of every secret that the app is given."""
         self.calendars: dict[str, str] = {}
@@ -277,18 +280,25 @@ class Theatre:
             for trust in plan.sources.values():
                 found |= {name: f"trust-{name}" for name in (trust.bearer_secret, trust.hmac_secret) if name}
             for channel in plan.directory.channels.values():
-                played = channel.url is None or channel.url.startswith(self.web.url)
-                assert played, f"{plan.name}: nobody in a theatre answers at {channel.url}"
-                found |= self._of_channel(channel.kind, channel.secret, channel.options.get("url_secret"))
+                here = channel.url is None or channel.url.startswith(self.web.url)
+                assert here, f"{plan.name}: nobody in a theatre answers at {channel.url}"
+                found |= self._of_channel(channel.kind, channel.secret, channel.options)
+            chat = (plan.chat.slack_signing_secret, plan.chat.slack_bot_secret)
+            found |= {name: f"signing-{name}" for name in chat if name}
             calendars = [contact.calendar for contact in plan.directory.contacts.values()]
             for secret in [calendar.secret for calendar in calendars if calendar and calendar.secret]:
                 found[secret] = f"{self.web.url}/{secret}"
         return found
 
-    def _of_channel(self, kind: str, secret: str | None, url_secret: str | None) -> dict[str, str]:
-        found = {url_secret: f"{self.web.url}/{url_secret}"} if url_secret else {}
+    def _of_channel(self, kind: str, secret: str | None, options: Mapping[str, str]) -> dict[str, str]:
+        named = (options.get("auth_token_secret"), options.get("callback_secret"))
+        found = {name: f"signing-{name}" for name in named if name}
+        if url_secret := options.get("url_secret"):
+            found[url_secret] = f"{self.web.url}/{url_secret}"
         if secret and kind in BY_SECRET_URL:
             found[secret] = f"{self.web.url}/{secret}"
+        elif secret and kind.startswith("acs-"):
+            found[secret] = f"endpoint={self.web.url};accesskey=b25seSBmb3IgdGVzdHM="
         elif secret:
             found[secret] = self.mail.url("off") if kind == "email" else f"signing-{secret}"
         return found
@@ -310,7 +320,7 @@ class Theatre:
 
     def _answer(self, request: Request) -> Reply:
         name = urlsplit(request.path).path.strip("/").partition("/")[0]
-        if request.method == "GET":
+        if request.method == "GET" and "/v1/pages/" not in request.path:
             return Reply(200, body=self.calendars.get(name, NO_APPOINTMENTS).encode())
         if name in self.refusing:
             refusal = self.refusing[name]
@@ -319,10 +329,11 @@ class Theatre:
             reply = self.playing[name](request)
             self._hear_provider(name, request, reply)
             return reply
-        lines = list(words(request.json()))
-        key = request.headers["idempotency-key"]
-        self._hear(name, None, lines[0], "\n".join(lines), key)
-        return Reply(200)
+        taken = self.vendors.take(name, request)
+        reply, lines = taken or (Reply(200), list(words(request.json())))
+        if lines:  # a pager is also told how the incident stands, which is said to nobody
+            self._hear(name, None, lines[0], "\n".join(lines), request.headers["idempotency-key"])
+        return reply
 
     def _hear_provider(self, name: str, request: Request, reply: Reply) -> None:
         """What a provider took that can be read or heard; updates of what stands there are not."""
@@ -338,7 +349,7 @@ class Theatre:
             lines, to = list(words(stated)), stated.get("channel")
         key = request.headers.get("idempotency-key")
         if key is None and request.path.endswith("/chat.postMessage"):
-            key = f"{answer['channel']}:{answer['ts']}"
+            key = self._of_slack(answer["channel"], answer["ts"], stated.get("thread_ts"))
         if key is not None and lines:
             self._hear(name, to, lines[0], "\n".join(lines), key)
 
@@ -356,20 +367,34 @@ class Theatre:
 
     def _recognise(self) -> None:
         """Say of each notification for which delivery it is; the receivers know only its key."""
-        if any(told.contact is None and told.key not in self._deliveries for told in self._heard):
+        if any(told.contact is None and self._delivery_of(told) is None for told in self._heard):
             store = shared.app.app().show_incidents.store
             for _, incident, _ in self._index.newest(None, None, None):
                 for delivery in store.deliveries(store.load(incident).incident):
                     self._deliveries[delivery.idempotency_key] = incident, delivery
+                    if delivery.gathered is not None or delivery.message.kind == "refresh":
+                        continue  # accepted with others or beside them, under an id of theirs
                     for attempt in delivery.attempts:
-                        if attempt.provider_id is not None:  # Slack is given no key
-                            self._deliveries[attempt.provider_id] = incident, delivery
+                        for name in places(attempt):
+                            self._deliveries.setdefault(name, (incident, delivery))
         self._heard = [self._recognised(told) for told in self._heard]
 
+    def _delivery_of(self, told: Told) -> tuple[str, Delivery] | None:
+        return next((self._deliveries[name] for name in told.key.split() if name in self._deliveries), None)
+
+    def _of_slack(self, channel: str, ts: str, thread: str | None) -> str:
+        """For the key that Slack is not given: where a message stands, and when; the surest place first.
+
+        Of two messages to one channel in one instant, the second may be taken for the first.
+        """
+        stands = [f"{channel}:{ts}", *([f"{channel}:{thread}"] if thread else []), channel]
+        return " ".join(f"{place}@{self.now.isoformat()}" for place in stands)
+
     def _recognised(self, told: Told) -> Told:
-        if told.contact is not None or told.key not in self._deliveries:
+        found = self._delivery_of(told) if told.contact is None else None
+        if found is None:
             return told
-        incident, delivery = self._deliveries[told.key]
+        incident, delivery = found
         message = delivery.message
         return replace(
             told,
@@ -419,6 +444,13 @@ def empty(storage: str) -> None:
     container = clients.blobs().get_container_client(CONTAINER)
     for blob in list(container.list_blob_names()):
         container.delete_blob(blob)
+
+
+def places(attempt: Attempt) -> Iterator[str]:
+    """Where and when Slack took what was tried: the message or the one that it follows, and the channel."""
+    if attempt.provider_id is not None and attempt.sent_at is not None:
+        for place in (attempt.provider_id, attempt.provider_id.partition(":")[0]):
+            yield f"{place}@{attempt.sent_at.isoformat()}"
 
 
 def words(document: object) -> Iterator[str]:

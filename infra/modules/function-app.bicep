@@ -183,6 +183,11 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           name: 'PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY'
           value: 'true'
         }
+        // Their spans carry whole addresses, of which some are secrets and some name people.
+        {
+          name: 'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS'
+          value: 'azure_sdk,httpx,httpx2,requests,urllib,urllib3'
+        }
         {
           name: 'PYTHON_THREADPOOL_THREAD_COUNT'
           value: '32'

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).resolve().parent.parent / "web"
 LONGEST_LINE = 300
+LONGEST_TEXT = 2_000
+"""Of what the alert itself says."""
 MOST_TEXT = 8_000
 _ABOVE = "../api/v1"
 """From ``/a/<token>``, wherever Tocsin is mounted."""
@@ -56,7 +58,9 @@ class AnswerPage:
             most_text=MOST_TEXT,
             incident=incident.id,
             severity=_line(incident.severity),
-            service=_line(incident.service),
+            service=_line(asked.service),
+            why=_sentence(asked.why) if asked.why else "",
+            summary=shortened(cleaned(incident.summary), LONGEST_TEXT),
             status=incident.status,
             opened=asked.opened,
             incident_link=f"{_ABOVE}/incidents/{incident.id}",

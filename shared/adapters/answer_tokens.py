@@ -61,7 +61,7 @@ class KeyedAnswerTokens:
             return True
         if not self._may_ask_again(now):
             return False
-        self._secrets.forget(self._key_name)
+        self._secrets.recheck(self._key_name)
         return self._holds(grant, token)
 
     def _holds(self, grant: Grant, token: str) -> bool:

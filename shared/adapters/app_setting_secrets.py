@@ -43,5 +43,9 @@ class AppSettingSecrets:
         usable = previous and previous != value and not previous.startswith(_UNRESOLVED)
         return [value, previous] if usable else [value]
 
-    def forget(self, name: str) -> None:
+    def recheck(self, name: str) -> None:
         """Nothing is cached: a changed setting restarts the process."""
+
+    def forget(self, name: str) -> bool:  # noqa: ARG002
+        """True: nothing is cached, so what `get` returns is what there is."""
+        return True

@@ -6,7 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from random import SystemRandom
@@ -30,9 +30,11 @@ SILENT_SECONDS = 5.0
 """Pause before a vault that did not answer is asked again where there is no old value."""
 WAIT_SECONDS = 3.0
 """How long a caller waits for the vault; what comes later still enters the cache."""
+HELD_SECONDS = 0.7
+"""How long a caller waits where an older value may be served instead."""
 CURRENT_SECONDS = 10.0
-"""For so long after a secret was forgotten it is not forgotten again, lest forged calls make us ask the vault
-for each of them."""
+"""For so long after a secret was forgotten, or checked again, the same is not done once more: else each of
+many refusals, or forged calls, would ask the vault."""
 REFUSED = frozenset({401, 403})
 """What an identity gets that may not list versions; it is not asked again each time."""
 SHOWN_OF_VERSION = 8
@@ -90,6 +92,7 @@ class KeyVaultSecrets:
         """By the name of a secret; by name, slash and version what went before that version."""
         self._fetches: dict[str, tuple[object, Future[None]]] = {}
         self._forgotten: dict[str, float] = {}
+        self._rechecked: dict[str, float] = {}
         self._in_use: dict[str, str] = {}
         self._client: SecretClient | None = None
         self._client_lock = threading.Lock()
@@ -119,14 +122,24 @@ class KeyVaultSecrets:
             return [value]
         return [value, str(earlier.value)]
 
-    def forget(self, name: str) -> None:
-        """Ask the vault at the next `get`, and never serve the old values again."""
+    def recheck(self, name: str) -> None:
+        """Ask the vault at the next `get` or `accepted`, once in `CURRENT_SECONDS`; forgets nothing."""
         with self._lock:
-            now = self._clock()
-            if name not in self._known or now - self._forgotten.get(name, -CURRENT_SECONDS) < CURRENT_SECONDS:
+            if not self._is_due(self._rechecked, name):
                 return
-            self._forgotten[name] = now
+            self._ask_again(name, self._clock())
+
+    def forget(self, name: str) -> bool:
+        """Ask the vault at the next `get`, and never serve the old values again unless it gives them.
+
+        False within `CURRENT_SECONDS` of the last time: then what is cached stays until they are over.
+        """
+        with self._lock:
+            if not self._is_due(self._forgotten, name):
+                self._ask_again(name, self._forgotten.get(name, 0.0) + CURRENT_SECONDS)
+                return False
             self._drop(name, all_of_it=True)
+            return True
 
     def version(self, name: str) -> str | None:
         """Id of the version whose value was last read; None where none was."""
@@ -138,25 +151,30 @@ class KeyVaultSecrets:
         known = self._learnt(name, lambda client, known: self._ask(client, name, known))
         if known is None:
             raise SecretUnavailable(f'secret "{name}": the vault did not answer in time')
-        if known.value is None or self._clock() > known.serves_until:
+        if known.value is None or not self._serves(known):
             raise SecretUnavailable(f'secret "{name}": {known.why or "the vault did not answer in time"}')
         return known.value, known
 
     def _learnt(self, key: str, ask: _Ask) -> _Known | None:
         """What is known, asked anew where it is time to; None where the vault takes too long."""
-        give_up_at = time.monotonic() + WAIT_SECONDS
+        began = time.monotonic()
         while True:
             with self._lock:
                 known = self._known.get(key)
                 if known is not None and self._clock() < known.ask_again_at:
                     return known
                 fetch = self._fetches[key][1] if key in self._fetches else self._start(key, ask)
-            done = wait([fetch], timeout=max(0.0, give_up_at - time.monotonic())).done
+            is_held = self._serves(known) or (known is not None and "/" in key)  # it may be left out
+            seconds = min(HELD_SECONDS, WAIT_SECONDS) if is_held else WAIT_SECONDS
+            done = wait([fetch], timeout=max(0.0, began + seconds - time.monotonic())).done
             if done:
                 fetch.result()
             known = self._known.get(key)
             if known is not None or not done:  # else it was forgotten while it was fetched
                 return known
+
+    def _serves(self, known: _Known | None) -> bool:
+        return known is not None and known.value is not None and self._clock() <= known.serves_until
 
     def _start(self, key: str, ask: _Ask) -> Future[None]:
         threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tocsin-vault")
@@ -185,11 +203,31 @@ class KeyVaultSecrets:
         self._in_use[key] = learnt.version.id
         _log.info('secret "%s": version %s is in use', key, learnt.version.id[:SHOWN_OF_VERSION])
 
+    def _is_due(self, done: dict[str, float], name: str) -> bool:
+        """Whether to do what ``done`` says when it was done last; notes that it is."""
+        now = self._clock()
+        if name not in self._known or now - done.get(name, -CURRENT_SECONDS) < CURRENT_SECONDS:
+            return False
+        done[name] = now
+        return True
+
+    def _ask_again(self, name: str, at: float) -> None:
+        """Ask the vault at ``at``, if not sooner; until it answers, what is known serves on."""
+        for key in self._keys(self._known, name):
+            known = self._known[key]
+            self._known[key] = replace(known, ask_again_at=min(known.ask_again_at, at))
+
     def _drop(self, name: str, *, all_of_it: bool) -> None:
         """Drop what is known of earlier versions, and of the current one too; nobody waits for it now."""
         for table in (self._known, self._fetches):
-            for key in [key for key in table if key.startswith(f"{name}/") or (all_of_it and key == name)]:
-                del table[key]
+            for key in self._keys(table, name):
+                if all_of_it or key != name:
+                    del table[key]
+
+    @staticmethod
+    def _keys(table: Mapping[str, object], name: str) -> list[str]:
+        """Of the secret itself and of what went before its versions."""
+        return [key for key in table if key == name or key.startswith(f"{name}/")]
 
     def _ask(self, client: SecretClient, name: str, known: _Known | None) -> _Known:
         from azure.core.exceptions import AzureError

@@ -95,9 +95,13 @@ class RememberingSecrets:
             self._redactor.remember(value)
         return values
 
-    def forget(self, name: str) -> None:
+    def recheck(self, name: str) -> None:
+        """Ask again at the next call."""
+        self._secrets.recheck(name)
+
+    def forget(self, name: str) -> bool:
         """Forget the cached value; an old value stays blacked out."""
-        self._secrets.forget(name)
+        return self._secrets.forget(name)
 
 
 def _message(record: logging.LogRecord) -> str:

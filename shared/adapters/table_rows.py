@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALERTS_IN_A_PROPERTY = 350
 _SET_WHEN_SENT = (
     "runbook", "runbook_url", "words", "in_own_words", "loudness", "answering", "first_id", "room", "phase",
-    "holder",
+    "holder", "timezone",
 )  # fmt: skip
 """Of a message: not stored, as they are made anew for each try."""
 
@@ -217,6 +217,7 @@ def delivery_of(row: Mapping[str, Any]) -> Delivery:
     doc = json.loads(gathered(row, "doc"))
     message = doc["message"] | {"opened_at": parse_stamp(doc["message"]["opened_at"])}
     message["earlier_words"] = tuple(message.get("earlier_words", ()))
+    message["tried"] = tuple(message.get("tried", ()))
     message["rung"] = tuple(message["rung"]) if message.get("rung") else None
     doc["message"] = Message(**message)
     doc["attempts"] = tuple(

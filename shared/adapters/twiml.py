@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr
 
 RESPONSE = '<?xml version="1.0" encoding="UTF-8"?><Response>{}</Response>'
-KEYS = "Press 1 to acknowledge. Press 2 to resolve."
+ACKNOWLEDGE, RESOLVE = "Press 1 to acknowledge.", "Press 2 to resolve."
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WAIT = "8"
 """Seconds in which a key must follow."""
+
+
+def keys(*, resolvable: bool) -> str:
+    """Which key does what; ``resolvable`` says whether one resolves."""
+    return f"{ACKNOWLEDGE} {RESOLVE}" if resolvable else ACKNOWLEDGE
 
 
 def say(text: str, options: Mapping[str, str]) -> str:

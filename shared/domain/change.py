@@ -15,7 +15,7 @@ from shared.domain.delivery import Delivery, Kind, Message, idempotency_key
 from shared.domain.incident import ACTIONS_KEPT, AlertState, Head, Incident
 from shared.domain.matrix import Severity
 from shared.domain.oncall import OnCall, on_call
-from shared.domain.plan import Contact, Directory, Rules
+from shared.domain.plan import LIVE, Contact, Directory, Rules
 from shared.domain.telling import HEAR_THE_END, JOINED_TO_THE_END, Lane, Telling
 from shared.domain.timeline import Event, Text, seal, stamp
 from shared.domain.ways import next_way, ways
@@ -81,6 +81,7 @@ class Draft:
         self.settled: list[Delivery] = []
         self.telling: dict[tuple[Lane, str], Telling] = {}
         self.waiting: list[datetime] = []
+        self.caught_up: list[tuple[str, Telling]] = []
         self.head: Head | None = None
         self.complete = True
 
@@ -97,10 +98,11 @@ class Draft:
     def room(self) -> int:
         """Rows that the change may still write, beside the incident and the head."""
         known = self.directory.contacts
-        vanished = any(contact not in known for _, contact in self.telling)
+        owed = [contact for _, contact in self.telling] + [contact for contact, _ in self.caught_up]
+        vanished = any(contact not in known for contact in owed)
         alarm = len(self.rules.alarm) if vanished else 0
         written = len(self.events) + len(self.texts) + len(self.alerts) + len(self.owed)
-        return MOST_ROWS - 2 - written - 2 * len(self.settled) - len(self.telling) - alarm
+        return MOST_ROWS - 2 - written - 2 * len(self.settled) - len(owed) - alarm
 
     def set(self, **changes: Any) -> None:  # noqa: ANN401  (fields of many types, checked by `replace`)
         """Change fields of the incident."""
@@ -187,27 +189,35 @@ class Draft:
             kept.remove(same[0])
         self.set(said=(*kept, (kind, seq)))
 
-    def owe(self, contact: str, telling: Telling, after: int = -1) -> bool:
-        """Owe the contact's first way that is open after the ``after``-th; False where there is none."""
+    def owe(self, contact: str, telling: Telling) -> bool:
+        """Owe the contact's first way that is open and was not tried; False where there is none (left)."""
         known, severity = self.directory.contacts.get(contact), self.incident.severity
         if known is None:
             return False
-        way = next_way(self.directory, known, severity, telling.kind, self.recorded_at, after)
+        way = next_way(self.directory, known, severity, telling.kind, self.recorded_at, telling.tried)
         if way is None:
             return False
         self._owe_by(known, way[0], telling, last=way[1])
         return True
 
+    def refresh(self, contact: str, nth: int, cause: Event) -> None:
+        """Owe what shows how the incident stands its look of now, where it still is such a thing."""
+        known = self.directory.contacts.get(contact)
+        way = ways(self.directory, known)[nth : nth + 1] if known else ()
+        channel = self.directory.channels.get(way[0].channel) if way else None
+        if known is not None and channel is not None and channel.kind in LIVE and self.room > 0:
+            self._owe_by(known, nth, Telling("refresh", "it has changed", cause), last=True)
+
     def _owe_by(self, contact: Contact, nth: int, telling: Telling, *, last: bool) -> None:
-        cause = telling.cause
+        cause, way = telling.cause, ways(self.directory, contact)[nth]
         self.owed.append(
             Delivery(
                 id=f"{cause.seq:06d}-{contact.name}-{nth}",
                 incident=self.incident.id,
                 contact=contact.name,
                 nth=nth,
-                channel=ways(self.directory, contact)[nth].channel,
-                message=self._message(telling),
+                channel=way.channel,
+                message=replace(self._message(telling), tried=(*telling.tried, way.name)),
                 idempotency_key=idempotency_key(cause.hash, contact.name),
                 caused_by=cause.seq,
                 owed_at=self.recorded_at,
@@ -249,9 +259,13 @@ class Draft:
                 del self.telling["word", contact]
         for owed in [owed for owed in self.telling if owed[1] not in known]:
             self._miss(owed, alarm=True)
+        caught_up = [each for each in self.caught_up if self._is_there(*each)]
         for owed in [owed for owed in self.telling if owed[1] not in known]:
             self._miss(owed, alarm=False)
         spoken = [
+            (telling.kind, contact) for contact, telling in caught_up if self._catch_up(contact, telling)
+        ]
+        spoken += [
             (telling.kind, contact)
             for (_, contact), telling in self.telling.items()
             if self._tell_or_hold(contact, telling)
@@ -260,10 +274,30 @@ class Draft:
             self.set(spoken=throttle.spoken(self.incident, self.rules, spoken, self.recorded_at))
         self._refresh()
 
+    def _is_there(self, contact: str, caught_up: Telling) -> bool:
+        if contact in self.directory.contacts:
+            return True
+        data = {"contact": contact, "caused_by": caught_up.cause.seq}
+        event = self.event("contact-missing", TOCSIN, data)
+        if caught_up.kind != "alarm":
+            self.alarm(f"the plan has no contact {contact} any more", event)
+        return False
+
+    def _catch_up(self, contact: str, caught_up: Telling) -> bool:
+        """What has waited its window goes out now, with what is owed of its kind in this very change."""
+        lanes: tuple[Lane, ...] = ("call", "word")
+        for lane in lanes:
+            fresh = self.telling.get((lane, contact))
+            if fresh is not None and (fresh.kind, fresh.audience) == (caught_up.kind, caught_up.audience):
+                del self.telling[lane, contact]
+                caught_up = caught_up.followed_by(fresh)
+        return self.owe(contact, caught_up)
+
     def _tell_or_hold(self, contact: str, telling: Telling) -> bool:
         """Whether it is owed now; held back it is where the contact had such a message a moment ago."""
         until = throttle.held_until(self.incident, self.rules, contact, telling, self.recorded_at)
         if until is not None:
+            until = min(until, self.now + self.rules.throttle)  # another instance's clock may be ahead
             kind, cause = telling.kind, telling.cause.seq
             data = {"contact": contact, "kind": kind, "caused_by": cause, "until": stamp(until)}
             self.event("held-back", TOCSIN, data)
@@ -276,16 +310,13 @@ class Draft:
 
     def _refresh(self) -> None:
         """What shows how the incident stands is brought up to date, wherever it was shown before."""
-        if self.before is None or not self.events or _looks(self.before) == _looks(self.incident):
+        if self.before is None or not self.events or looks(self.before) == looks(self.incident):
             return
         told = {(delivery.contact, delivery.nth) for delivery in self.owed}
         for shown in self.incident.shown:
-            place, _, name = shown.partition(" ")
-            contact, nth = self.directory.contacts.get(name), int(place)
-            if contact is None or (name, nth) in told or nth >= len(ways(self.directory, contact)):
-                continue
-            if self.room > 0:
-                self._owe_by(contact, nth, Telling("refresh", "it has changed", self.events[-1]), last=True)
+            place, _, contact = shown.partition(" ")
+            if (contact, int(place)) not in told:
+                self.refresh(contact, int(place), self.events[-1])
 
     def _owe_later(self, contact: str, telling: Telling) -> None:
         call = self.telling.get(("call", contact))
@@ -328,8 +359,9 @@ def message_about(incident: Incident, kind: Kind, reason: str) -> Message:
     )
 
 
-def _looks(incident: Incident) -> tuple[object, ...]:
-    return incident.status, incident.severity, incident.acknowledged_by
+def looks(incident: Incident) -> str:
+    """What changes where the incident is shown, in one word."""
+    return f"{incident.status}|{incident.severity}|{incident.acknowledged_by or ''}"
 
 
 def stamp_or_none(instant: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from shared.domain.chat_words import NOTE, VERBS, Verb
 from shared.domain.hours import in_local_words
 from shared.domain.incident import Incident
 from shared.domain.oncall import OnCall, Rotation
-from shared.domain.plan import Rules
+from shared.domain.plan import Directory, Rules
 from shared.domain.runbook import Runbook
 from shared.domain.sla import Clock
 
@@ -90,14 +90,21 @@ def standing(
     return tuple(each for each in (*found, incident.summary) if each.strip())
 
 
-def on_call(rotation: Rotation, now: OnCall, until: datetime, following: str | None) -> str:
-    """``First line (sre): ana until 2026-11-25 09:00 UTC, then ben``."""
+def on_call(
+    rotation: Rotation, now: OnCall, until: datetime, following: str | None, directory: Directory
+) -> str:
+    """``First line (sre): Ana Lopez (ana) until 2026-11-25 09:00 UTC, then ben``."""
+
+    def known(name: str) -> str:
+        contact = directory.contacts.get(name)
+        return f"{contact.title} ({name})" if contact is not None and contact.title else name
+
     title = f"{rotation.title} ({rotation.name})" if rotation.title else rotation.name
     if now.contact is None:
         return f"{title}: nobody"
     stands_in = "" if now.covered else " (stands in: nobody is on call)"
-    after = f", then {following}" if following else ""
-    return f"{title}: {now.contact}{stands_in} until {in_local_words(until, rotation.timezone)}{after}"
+    after = f", then {known(following)}" if following else ""
+    return f"{title}: {known(now.contact)}{stands_in} until {in_local_words(until, rotation.timezone)}{after}"
 
 
 def runbooks(found: Iterable[tuple[str, Runbook]]) -> str:
@@ -122,7 +129,8 @@ def _by_itself(actor: str) -> str:
 def _alerts(incident: Incident) -> str:
     if not incident.alert_count:
         return "declared by hand"
-    return f"{incident.alert_count} alerts heard, {incident.firing} firing"
+    alerts = "1 alert" if incident.alert_count == 1 else f"{incident.alert_count} alerts"
+    return f"{alerts} heard, {incident.firing} firing"
 
 
 def _clock(clock: Clock, timezone: str) -> str:

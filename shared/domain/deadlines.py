@@ -82,8 +82,10 @@ def next_inform(incident: Incident, severity: Severity, rules: Rules) -> tuple[d
 
 def still_open_due(incident: Incident, severity: Severity, rules: Rules) -> datetime | None:
     """When somebody is next reminded that it is not resolved; None: nobody is."""
-    since = incident.still_open_at or incident.began or incident.opened_at
-    return span_after(since, severity.still_open.every, rules) if severity.still_open else None
+    if severity.still_open is None:
+        return None
+    since = max(incident.still_open_at or incident.opened_at, incident.since or incident.opened_at)
+    return span_after(since, severity.still_open.every, rules)
 
 
 def span_after(start: datetime, span: Span, rules: Rules) -> datetime:

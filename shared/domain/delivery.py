@@ -12,10 +12,16 @@ MAX_ATTEMPTS = 5
 """Tries by a contact's last channel before it counts as unreachable."""
 ATTEMPTS_BEFORE_NEXT = 3
 """Tries by one channel where the contact has another: half a minute, not five."""
+PAGES_BEFORE_NEXT = 2
+"""The same for a page whose provider answers; one that does not answer at all is left at once."""
+REFUSED = frozenset({401, 403, 535})
+"""Answers to an old key or password: a contact's last channel is tried again, for keys are being rotated."""
 BACKOFF = (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=180))
 LEASE = timedelta(seconds=60)
 """How long a claim keeps others from sending; longer than any channel's timeouts together."""
-LONGEST_WISH = timedelta(minutes=15)
+LONGEST_WAIT_BEFORE_NEXT = timedelta(seconds=30)
+"""A provider that asks for more is left for the contact's next channel at once."""
+LONGEST_WISH = timedelta(minutes=5)
 """The most that a provider's ``Retry-After`` may postpone the next try."""
 
 Kind = Literal[
@@ -62,6 +68,8 @@ class Answering:
     provider: str
     """Address that the channel's provider calls: ``…/api/v1/plans/<plan>/channels/<channel>``; see
     ``docs/channels.md`` for what follows it."""
+    resolvable: bool = True
+    """Whether one key resolves it; not where the plan asks for words, a code or a checklist first."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,8 @@ class Message:
     """The same of what was held back before it, oldest first."""
     rung: tuple[int, int] | None = None
     """Round and step (from 1) of the escalation that asks."""
+    tried: tuple[str, ...] = ()
+    """Names of the contact's ways that were tried for it, this one included."""
     runbook: str | None = None
     """Name of the runbook for it; set when it is sent."""
     runbook_url: str | None = None
@@ -117,12 +127,14 @@ class Message:
     answering: Answering | None = None
     """Where it can be answered, where it can; set when it is sent."""
     first_id: str | None = None
-    """Provider's id of the first message about this incident to this contact by this channel, where there was
-    one and the kind of channel goes on from it (`plan.FOLLOWS`); set when it is sent."""
+    """Provider's id of what shows this incident to this contact by this channel already, where that kind of
+    channel goes on from it (`plan.FOLLOWS`); set when it is sent."""
     room: Room | None = None
     """The chat channel to make or use (`plan.ROOMS`); set when it is sent."""
     holder: str = ""
     """Who has acknowledged it, in words; set when it is sent."""
+    timezone: str = "UTC"
+    """The plan's, for the times it names; set when it is sent."""
     phase: str = ""
     """Of the latest status update for its audience; set when it is sent."""
 
@@ -172,6 +184,8 @@ class Delivery:
     """Name of the plan's template that the latest try was worded by; None: by none."""
     template_version: str | None = None
     """First 12 digits of the SHA-256 of that template."""
+    looked: str | None = None
+    """How the incident stood when the latest try was made (`change.looks`)."""
     gathered: str | None = None
     """Key of the contact's gathering that it waits in, or, once accepted, whose digest told it (`storm`)."""
 
@@ -201,9 +215,18 @@ class Delivery:
         tried = replace(self, attempts=(*self.attempts, attempt))
         if attempt.accepted:
             return replace(tried, state="accepted")
-        if permanent or self.claims >= (MAX_ATTEMPTS if self.last else ATTEMPTS_BEFORE_NEXT):
+        final = permanent and not (self.last and attempt.status in REFUSED)
+        too_long = not self.last and (retry_after or 0) > LONGEST_WAIT_BEFORE_NEXT.total_seconds()
+        if final or too_long or self.claims >= self._most_tries(attempt):
             return replace(tried, state="failed")
         return replace(tried, state="queued", due_at=attempt.at + _pause(self, retry_after))
+
+    def _most_tries(self, attempt: Attempt) -> int:
+        if self.last:
+            return MAX_ATTEMPTS
+        if self.message.kind not in PAGES:
+            return ATTEMPTS_BEFORE_NEXT
+        return PAGES_BEFORE_NEXT if attempt.status is not None else 1
 
 
 def body_hash(message: Message, idempotency_key: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.domain import throttle
+from shared.domain.briefing import span_in_words
 from shared.domain.cadence import lapse_update, remind
-from shared.domain.change import RESERVE, TOCSIN, Change, Draft, stamp_or_none
+from shared.domain.catching_up import catch_up
+from shared.domain.change import RESERVE, TOCSIN, Change, Draft, looks, stamp_or_none
 from shared.domain.deadlines import Lapse, dues, span_after
-from shared.domain.delivery import MOOT, Delivery
+from shared.domain.delivery import PAGES, Delivery
 from shared.domain.incident import SHOWN_KEPT, Incident
 from shared.domain.ladder import climb, climb_at_once, expire_acknowledgement, inform
 from shared.domain.opening import closing_rows, declare_lapsed, end_drill
@@ -18,7 +19,10 @@ from shared.domain.plan import LIVE, Directory, Rules
 from shared.domain.review import chase_items, lapse_review
 from shared.domain.telling import HEAR_THE_END, Telling
 from shared.domain.timeline import Event, stamp
+from shared.domain.ways import ways
 from shared.domain.week import next_week_start, week_of
+
+LONGEST_ERROR = 160
 
 
 def advance(
@@ -88,23 +92,8 @@ def _record_open(draft: Draft, due: datetime) -> None:
     draft.set(week_due=next_week_start(due, timezone))
 
 
-def catch_up(draft: Draft, due: datetime) -> None:
-    """What was held back for a contact goes out, as one message; not any more, if it asks for nothing now."""
-    incident = draft.incident
-    held = min(incident.held_back, key=lambda each: each.until)
-    draft.set(held_back=tuple(each for each in incident.held_back if each is not held))
-    moot = incident.status == "resolved" and held.kind in MOOT
-    data = {
-        "contact": held.contact,
-        "kind": held.kind,
-        "due": stamp(due),
-        "late_seconds": draft.late(due),
-        "count": held.count,
-        "withdrawn": moot,
-    }
-    event = draft.event("caught-up", TOCSIN, data, due)
-    if not moot:
-        draft.tell_of((held.contact,), throttle.catch_up(held, event))
+def _catch_up(draft: Draft, due: datetime) -> None:
+    catch_up(draft, min(draft.incident.held_back, key=lambda each: each.until), due)
 
 
 def remind_still_open(draft: Draft, due: datetime) -> None:
@@ -118,7 +107,8 @@ def remind_still_open(draft: Draft, due: datetime) -> None:
     missed = span_after(due, rule.every, draft.rules) <= draft.recorded_at
     draft.set(still_open_at=draft.recorded_at if missed else due, still_open_nth=nth)
     told = tuple(name for name in names if rule.notify or name in draft.directory.contacts)
-    draft.tell(told, "still-open", f"the incident is still {incident.status}", event)
+    lasted = span_in_words(draft.recorded_at - incident.opened_at)
+    draft.tell(told, "still-open", f"the incident is still {incident.status} after {lasted}", event)
 
 
 _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
@@ -133,7 +123,7 @@ _ACTS: Mapping[Lapse, Callable[[Draft, datetime], None]] = {
     "review": lapse_review,
     "action-item": chase_items,
     "still-open": remind_still_open,
-    "held-back": catch_up,
+    "held-back": _catch_up,
     "drill": end_drill,
     "week": _record_open,
 }
@@ -150,17 +140,22 @@ def _delivered(draft: Draft, delivery: Delivery) -> None:
         "template_version": delivery.template_version,
         "digest": delivery.gathered,
     }
-    draft.event("delivered", TOCSIN, _facts(delivery) | outcome, last.at)
+    event = draft.event("delivered", TOCSIN, _facts(delivery) | outcome, last.at)
     if delivery.gathered is None:  # a digest shows how no single incident stands
-        _show(draft, delivery)
+        _show(draft, delivery, event)
 
 
-def _show(draft: Draft, delivery: Delivery) -> None:
-    """Remember what shows how the incident stands, so that it is brought up to date."""
+def _show(draft: Draft, delivery: Delivery, event: Event) -> None:
+    """Remember what shows how the incident stands; what it showed may be out of date by now."""
     channel = draft.directory.channels.get(delivery.channel)
-    if channel is not None and channel.kind in LIVE and delivery.message.audience == "internal":
-        shown = (*draft.incident.shown, f"{delivery.nth} {delivery.contact}")
-        draft.set(shown=tuple(dict.fromkeys(shown))[:SHOWN_KEPT])
+    shown, incident = f"{delivery.nth} {delivery.contact}", draft.incident
+    if channel is None or channel.kind not in LIVE or delivery.message.audience != "internal":
+        return
+    if shown in incident.shown or len(incident.shown) >= SHOWN_KEPT:
+        return
+    draft.set(shown=(*incident.shown, shown))
+    if delivery.looked is not None and delivery.looked != looks(incident):
+        draft.refresh(delivery.contact, delivery.nth, event)
 
 
 def _first_told(draft: Draft, settled: Sequence[Delivery]) -> None:
@@ -185,8 +180,24 @@ def _first_told(draft: Draft, settled: Sequence[Delivery]) -> None:
 def _failed(draft: Draft, delivery: Delivery) -> None:
     last = delivery.attempts[-1]
     event = draft.event("delivery-failed", TOCSIN, _facts(delivery) | {"status": last.status}, last.at)
-    if not delivery.moot(draft.incident.status) and delivery.message.kind != "refresh":
+    went_on = f"{delivery.id} undelivered" in draft.incident.receipts
+    if not (delivery.moot(draft.incident.status) or delivery.message.kind == "refresh" or went_on):
         fail_over(draft, delivery, event)
+
+
+def _why(delivery: Delivery) -> str:
+    """The last channel and what went wrong with it, in words of our own."""
+    last = delivery.attempts[-1] if delivery.attempts else None
+    if last is None or not last.error:
+        return f" ({delivery.channel})"
+    return f" ({delivery.channel}: {last.error[:LONGEST_ERROR]})"
+
+
+def _tried(draft: Draft, delivery: Delivery) -> tuple[str, ...]:
+    """The ways up to this one, by their places: what was owed by an earlier version names none."""
+    contact = draft.directory.contacts.get(delivery.contact)
+    known = ways(draft.directory, contact) if contact else ()
+    return tuple(way.name for way in known[: delivery.nth + 1])
 
 
 def fail_over(draft: Draft, delivery: Delivery, event: Event) -> None:
@@ -201,14 +212,15 @@ def fail_over(draft: Draft, delivery: Delivery, event: Event) -> None:
         said.words_of,
         said.earlier_words,
         said.rung,
+        said.tried or _tried(draft, delivery),
     )
-    if draft.owe(contact, again, after=delivery.nth):
+    if draft.owe(contact, again):
         return
-    escalates = said.kind == "escalation" and climb_at_once(draft, said.rung)
+    escalates = said.kind in PAGES and climb_at_once(draft, said.rung)
     data = {"contact": contact, "kind": said.kind, "caused_by": delivery.caused_by, "escalates": escalates}
     unreachable = draft.event("contact-unreachable", TOCSIN, data)
     if said.kind != "alarm":
-        draft.alarm(f"no channel of {contact} took the notification", unreachable)
+        draft.alarm(f"no channel of {contact} took the notification{_why(delivery)}", unreachable)
 
 
 def _withdrawn(draft: Draft, delivery: Delivery) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from shared.domain.receipt import ReceiptState
+
+STILL_MEANT = timedelta(minutes=10)
+"""How old what somebody said may be and still be carried out without naming its incident."""
+Outcome = Literal["begun", "changed", "unchanged"]
+OUTCOMES: Mapping[str, Outcome] = {"begun": "begun", "changed": "changed", "unchanged": "unchanged"}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class Reply:
 
     number: str = field(repr=False)
     text: str
+    id: str
+    """The provider's own for the message; the same each time that it tells of it."""
+    received_at: datetime | None = None
+    """By the provider; None: it does not say."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class KeyPress:
 
     token: str = field(repr=False)
     digit: str
+    call: str
+    """The provider's id of the call."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,21 @@ class Handshake:
     """The provider asks whether it may call here."""
 
     code: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What was made of a message or key when it first came."""
+
+    incident: str | None
+    """The one that it was about; None: none was, and none ever will be."""
+    at: datetime
+    outcome: Outcome = "begun"
+
+
+def message_key(*parts: str) -> str:
+    """What tells a message from every other, as a hash: 64 hex digits."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 Heard = Told | Reply | KeyPress | Handshake

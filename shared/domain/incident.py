@@ -18,7 +18,7 @@ Status = Literal["pending", "open", "acknowledged", "resolved", "dropped"]
 """A pending incident is not declared yet, a dropped one cleared before it was: hidden and uncounted, both."""
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ACTIONS_KEPT = 5
-RECEIPTS_KEPT = 40
+RECEIPTS_KEPT = 120
 SHOWN_KEPT = 20
 OUTSIDE = "-outside"
 """After a kind of what was said: the same for outside."""
@@ -165,6 +165,10 @@ class Ladder:
     """When the next step fires, where that is not its ``after`` from ``base``: resumed, or raised."""
     fresh: bool = False
     """Raised while somebody had the quieter incident: what is due first fires all the same."""
+    outgrown: bool = False
+    """Raised while somebody had the quieter incident, and not answered since."""
+    because: str = ""
+    """Why the next step fires before its time, in words."""
     passed: int | None = None
     """The first step of this round that was passed over, from 0."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.change import MOST_OUTSIDE, TOCSIN, Draft
-from shared.domain.deadlines import next_inform
+from shared.domain.deadlines import ladder_due, next_inform
 from shared.domain.hours import nominal
 from shared.domain.incident import Incident, Ladder
 from shared.domain.matrix import Inform, Severity
@@ -69,21 +69,26 @@ def fire_step(draft: Draft, due: datetime) -> None:
         },
         due,
     )
-    draft.set(ladder=replace(ladder, step=number, at=None))
-    reason, rung = f"escalation step {number} of {of}", (ladder.round, number)
+    draft.set(ladder=replace(ladder, step=number, at=None, because=""))
+    because = f": {ladder.because}" if ladder.because else ""
+    reason, rung = f"escalation step {number} of {of}{because}", (ladder.round, number)
     draft.tell_of(step.notify, Telling("escalation", reason, event, step.template, rung=rung))
 
 
 def climb_at_once(draft: Draft, rung: tuple[int, int] | None) -> bool:
     """Let the step after ``rung`` fire now, nobody having been reached by that one; False where it is none's
-    turn: somebody answered, it has fired, or there is none."""
+    turn: somebody has answered, it has fired, or there is none."""
     ladder, steps = draft.incident.ladder, draft.severity.steps
-    if ladder is None or rung is None or draft.incident.status != "open" or not ladder.running:
+    if ladder is None or rung is None or draft.incident.over:
         return False
-    if (ladder.round, ladder.step) != rung or ladder.step >= len(steps) or ladder.exhausted:
+    unanswered = draft.incident.status == "open" or ladder.outgrown
+    if not unanswered or (ladder.round, ladder.step) != rung or ladder.step >= len(steps) or ladder.exhausted:
         return False
-    if ladder.at is None or ladder.at > draft.recorded_at:
-        draft.set(ladder=replace(ladder, at=draft.now))
+    due = ladder_due(draft.incident, draft.rules)
+    if due is None or due > draft.now:
+        why = f"nobody was reached by step {rung[1]}" if rung else ""
+        sooner = replace(ladder, running=True, fresh=ladder.outgrown, at=draft.now, because=why)
+        draft.set(ladder=sooner)
     return True
 
 
@@ -109,6 +114,7 @@ def expire_acknowledgement(draft: Draft, due: datetime) -> None:
             step=step,
             round=round_,
             passed=None,
+            because="the acknowledgement expired",
         )
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from shared.domain import review
 from shared.domain.cadence import start_updates
+from shared.domain.catching_up import catch_up
 from shared.domain.change import MOST_TOLD, TOCSIN, Draft, stamp_or_none
 from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
@@ -146,6 +147,8 @@ def resolve(
     now: datetime,
 ) -> None:
     """End it: clocks stop, the ladder ends, and whoever was told of it is told; a review may be due."""
+    for held in [each for each in draft.incident.held_back if each.kind == "update"]:
+        catch_up(draft, held, draft.recorded_at)
     incident = draft.incident
     event = draft.event("resolved", actor, {"by": by, "code": code}, occurred_at, text)
     if text is not None:
@@ -187,7 +190,8 @@ def closing_rows(draft: Draft) -> int:
     updates = sum(len(each.notify) for each in draft.severity.updates)
     outside, rule = len(draft.incident.outsiders), draft.rules.review
     told = MOST_TOLD + outside + updates + (len(rule.notify) if rule else 0)
-    return 8 + told + len(draft.rules.alarm)
+    held = sum(each.kind == "update" for each in draft.incident.held_back)
+    return 8 + told + len(draft.rules.alarm) + 2 * held
 
 
 def end_drill(draft: Draft, due: datetime) -> None:

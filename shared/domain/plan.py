@@ -15,9 +15,7 @@ from shared.domain.oncall import Absence, Restriction, Rotation
 from shared.domain.schedule import Digest, Drill
 
 FOLLOWS = frozenset({"slack-app", "slack-room", "statuspage"})
-"""Kinds of channel that go on from the first message of an incident: a thread, a page's entry."""
-RENEWED = frozenset({"statuspage"})
-"""Of those, the kinds that begin anew where the first has been deleted: they go on from the latest."""
+"""Kinds of channel that go on from what shows the incident already: a thread, a page's entry."""
 LIVE = frozenset({"slack-app", "slack-room", "pagerduty", "opsgenie"})
 """Kinds of channel that show how the incident stands, and so hear of each change of that."""
 ROOMS = frozenset({"slack-room"})

@@ -44,6 +44,8 @@ def hear_receipt(
     actor, at = f"channel:{delivery.channel}", min(receipt.occurred_at, now)
     event = draft.event("receipt", actor, data, at)
     draft.set(receipts=(*incident.receipts, known)[-RECEIPTS_KEPT:])
-    if receipt.state == "undelivered" and not delivery.moot(incident.status):
+    arrived = {f"{delivery.id} delivered", f"{delivery.id} read"} & set(incident.receipts)
+    let_be = delivery.moot(incident.status) or delivery.message.kind == "refresh" or arrived
+    if receipt.state == "undelivered" and not let_be:
         fail_over(draft, delivery, event)
     return draft.finish()

@@ -23,7 +23,8 @@ from shared.domain.plan import Directory, Rules
 from shared.domain.review import ChangeItem, WriteReview, change_item, write
 from shared.domain.roles import HandOver, hand_over
 from shared.domain.severity import SetSeverity, set_severity
-from shared.domain.timeline import Text
+from shared.domain.telling import Telling
+from shared.domain.timeline import Event, Text
 
 NoteKind = Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"]
 COMMANDS_KEPT = 16
@@ -32,6 +33,9 @@ COMMANDS_KEPT = 16
 @dataclass(frozen=True)
 class Acknowledge:
     """I have it."""
+
+    unless_held: bool = False
+    """Only where nobody has it yet: otherwise it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ def respond(
     if not draft.complete or (draft.events and draft.room < closing_rows(draft) + 3):
         draft.complete = False
         return draft.finish()
+    if isinstance(command, Acknowledge) and command.unless_held and _is_held(draft.incident, now):
+        return draft.finish() if draft.events else None
     if through is not None:
         data = {"contact": through.contact, "by": through.by, "delivery": through.delivery}
         draft.event("acted-on", actor, data | {"command": name_of(command)})
@@ -226,25 +232,15 @@ def _acknowledge(draft: Draft, actor: str) -> None:
         respond=incident.respond.stopped(now),
     )
     if incident.ladder:
-        draft.set(ladder=paused(incident.ladder, severity))
+        draft.set(ladder=replace(paused(incident.ladder, severity), outgrown=False))
 
 
 def _escalate(draft: Draft, actor: str, to: str | None, reason: Text | None) -> None:
     _refuse_if_resolved(draft.incident)
-    incident = draft.incident
-    severity = draft.severity
     if to is not None:
-        roles = [role.name for role in draft.rules.roles_for(incident.service)]
-        known = [*draft.directory.contacts, *draft.directory.rotations, *roles]
-        if to not in known:
-            raise InvalidInput("escalate", [Fault("to", f"no contact {to!r}; there are {', '.join(known)}")])
-        named = {"to": [to], "round": None, "step": None, "on_call": draft.on_call((to,))}
-        event = draft.event("escalated-manually", actor, named, text=reason)
-        if reason is not None:
-            draft.say("assistance-needed", event.seq)
-        draft.tell((to,), "manual", "a responder asks for you", event)
+        _ask(draft, actor, to, reason)
         return
-    ladder = incident.ladder
+    ladder, severity = draft.incident.ladder, draft.severity
     if ladder is None or ladder.step >= len(severity.steps):
         raise Refused("the escalation has no step left; name a contact with `to`")
     step = severity.steps[ladder.step]
@@ -254,11 +250,50 @@ def _escalate(draft: Draft, actor: str, to: str | None, reason: Text | None) -> 
         "step": ladder.step + 1,
         "on_call": draft.on_call(step.notify),
     }
-    event = draft.event("escalated-manually", actor, data, text=reason)
-    if reason is not None:
-        draft.say("assistance-needed", event.seq)
     draft.set(ladder=_climbed(ladder))
-    draft.tell(step.notify, "manual", "a responder escalates to the next step", event, step.template)
+    why, rung = "a responder escalates to the next step", (ladder.round, ladder.step + 1)
+    _call(
+        draft,
+        step.notify,
+        draft.event("escalated-manually", actor, data, text=reason),
+        why,
+        step.template,
+        rung,
+    )
+
+
+def _is_held(incident: Incident, now: datetime) -> bool:
+    """Whether an acknowledgement stands, of this severity."""
+    expires, ladder = incident.acknowledgement_expires, incident.ladder
+    lapsed = expires is not None and now >= expires
+    return incident.status == "acknowledged" and not lapsed and not (ladder and ladder.outgrown)
+
+
+def _ask(draft: Draft, actor: str, to: str, reason: Text | None) -> None:
+    """A responder asks for somebody by name."""
+    roles = [role.name for role in draft.rules.roles_for(draft.incident.service)]
+    known = [*draft.directory.contacts, *draft.directory.rotations, *roles]
+    if to not in known:
+        raise InvalidInput("escalate", [Fault("to", f"no contact {to!r}; there are {', '.join(known)}")])
+    named = {"to": [to], "round": None, "step": None, "on_call": draft.on_call((to,))}
+    _call(
+        draft, (to,), draft.event("escalated-manually", actor, named, text=reason), "a responder asks for you"
+    )
+
+
+def _call(
+    draft: Draft,
+    names: tuple[str, ...],
+    event: Event,
+    why: str,
+    template: str | None = None,
+    rung: tuple[int, int] | None = None,
+) -> None:
+    """Page them, with the words of whoever asks for them."""
+    words = event.seq if "text_sha256" in event.data else None
+    if words is not None:
+        draft.say("assistance-needed", words)
+    draft.tell_of(names, Telling("manual", why, event, template, words_of=words, rung=rung))
 
 
 def _reopen(draft: Draft, actor: str, reason: Text | None) -> None:

@@ -126,7 +126,7 @@ def _page_beside_an_acknowledgement(draft: Draft) -> None:
     if louder.acknowledgement_expires is not None:
         expires.append(span_after(draft.now, louder.acknowledgement_expires, draft.rules))
     draft.set(
-        ladder=replace(incident.ladder, fresh=True, at=draft.now),
+        ladder=replace(incident.ladder, fresh=True, outgrown=True, at=draft.now),
         acknowledgement_expires=min((each for each in expires if each), default=None),
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from shared.domain.answering import Action
+from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident
 
 LONGEST = 1_600
@@ -26,6 +28,16 @@ _ACTIONS: dict[str, Action] = {
     "resolve": "resolve",
     "resolved": "resolve",
 }
+NOT_KEPT = "It could not be recorded just now. Please try again."
+_PROVIDERS = frozenset(
+    {"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke", "start", "unstop", "yes"}
+)
+"""Words that providers act on by themselves; most refuse an answer to them."""
+_OURS = (
+    "reply ack", "reply resolve", "nothing was changed", "changed nothing.", "you have inc-",
+    "you acknowledged inc-", "you resolved inc-", "nobody has answered yet", NOT_KEPT.lower(),
+)  # fmt: skip
+"""Of what we text: whoever sends that back is no person."""
 _AROUND = " \t.,;:!?\"'()[]<>#*"
 _MISTYPED = str.maketrans("OIL", "011")
 """As Crockford's base 32 is read: letters that look like digits are those digits."""
@@ -59,6 +71,26 @@ def named(incident: Incident, code: str) -> bool:
     return incident.partition == partition if dash else incident.partition.startswith(partition)
 
 
+def worth_help(text: str) -> bool:
+    """Whether a person may have written what was not understood, and it is ours to answer."""
+    plain = " ".join(text[:LONGEST].lower().split())
+    machine = plain.strip(_AROUND) in _PROVIDERS or any(ours in plain for ours in _OURS)
+    return bool(plain) and not machine
+
+
+def told_since(deliveries: Iterable[Delivery], names: Collection[str]) -> datetime | None:
+    """When one of these contacts was first told of an incident, its deliveries being these; None: not yet.
+
+    That is when a message was first handed to a provider; of one under way, when it was owed.
+    """
+    instants = [
+        min((each.sent_at or each.at for each in delivery.attempts), default=delivery.owed_at)
+        for delivery in deliveries
+        if delivery.contact in names and (delivery.attempts or delivery.claims)
+    ]
+    return min(instants, default=None)
+
+
 def listed(incidents: Sequence[Incident]) -> str:
     """The incidents, a line each, with as much of the id as tells them apart."""
     lines = [
@@ -67,6 +99,24 @@ def listed(incidents: Sequence[Incident]) -> str:
     ]
     more = len(incidents) - MOST_LISTED
     return "\n".join([*lines, *([f"and {more} more"] if more > 0 else [])])
+
+
+def which(wish: Asked, found: Sequence[Incident], *, late: bool = False) -> str:
+    """Asks which of the incidents is meant, or says that there is none."""
+    if not found:
+        return "You have no open incident here. Nothing was changed."
+    verb, why = (
+        ("RESOLVE" if wish.action == "resolve" else "ACK"),
+        "Your message came late." if late else "Which one?",
+    )
+    return f"Nothing was changed. {why} Reply {verb} and its id:\n{listed(found)}"
+
+
+def how_to_close(incident: Incident, named_by: str | None, code: str | None, codes: Sequence[str]) -> str:
+    """How a reply resolves where the plan asks for one of ``codes`` and words; ``code`` is what it had."""
+    which = named_by or incident.partition[:USUAL_CODE]
+    more = f"\nCodes: {', '.join(codes)}" if len(codes) > 1 else ""
+    return f"Nothing was changed. Reply RESOLVE {which} {code or codes[0]} what was done{more}"
 
 
 def _shown(incident: Incident, among: Sequence[Incident]) -> str:

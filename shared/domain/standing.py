@@ -60,6 +60,10 @@ class Asked:
     actions: tuple[Action, ...]
     """What the contact may do about it as it stands."""
     runbook: str | None
+    service: str
+    """Title of the service in the plan as it is today, or its name."""
+    why: str
+    """Why the contact was told, in one sentence; empty where that is not known."""
 
 
 def needs_of(incident: Incident, rules: Rules) -> Needs:
@@ -68,17 +72,19 @@ def needs_of(incident: Incident, rules: Rules) -> Needs:
     return Needs(codes, tuple(f"{item.id} ({item.text})" for item in unmet(incident, rules)))
 
 
-def holding(incident: Incident, events: Iterable[Event], rules: Rules, now: datetime) -> Holding | None:
+def service_title(incident: Incident, rules: Rules) -> str:
+    """What people call the service; its name where the rules have no title, or no such service."""
+    titles = {each.name: each.title for each in rules.services}
+    return titles.get(incident.service) or incident.service
+
+
+def holding(incident: Incident, events: Iterable[Event], now: datetime) -> Holding | None:
     """Whose acknowledgement stands, by the incident and its timeline; None: nobody's, or it has lapsed."""
     expires, by = incident.acknowledgement_expires, incident.acknowledged_by
     if incident.status != "acknowledged" or by is None or (expires is not None and now >= expires):
         return None
-    loudness = {severity.name: nth for nth, severity in enumerate(rules.severities)}
-    since, outgrown = incident.acknowledged_at or incident.opened_at, False
+    since = incident.acknowledged_at or incident.opened_at
     for event in events:
         if event.type == "acknowledged" and event.actor == by:
-            since, outgrown = event.occurred_at, False
-        elif event.type in ("severity-raised", "severity-changed"):
-            changed = [loudness.get(str(event.data[end]), 0) for end in ("from", "to")]
-            outgrown = outgrown or changed[1] < changed[0]
-    return Holding(by, since, outgrown)
+            since = event.occurred_at
+    return Holding(by, since, incident.ladder is not None and incident.ladder.outgrown)

@@ -31,6 +31,8 @@ class Telling:
     """The same of what was held back before it."""
     rung: tuple[int, int] | None = None
     """Round and step of the escalation that asks."""
+    tried: tuple[str, ...] = ()
+    """Names of the contact's ways that were tried for it already."""
 
     @property
     def rank(self) -> int:
@@ -53,7 +55,7 @@ class Telling:
         if self.kind == before.kind == "action-item" and self.chases and before.chases:
             return self
         if self.rank == 3 == before.rank:
-            return self
+            return replace(self, rung=self.rung or before.rung)
         if self.rank == 3 > before.rank and self.kind != "resolved":
             return self
         if before.rank == 3 and (before.kind, self.kind) not in JOINED_TO_THE_END:
@@ -62,6 +64,20 @@ class Telling:
         second = before if first is self else self
         return replace(
             first, reason=f"{first.reason}; {second.reason}", words_of=first.words_of or second.words_of
+        )
+
+    def followed_by(self, fresh: Telling) -> Telling:
+        """Both, where this has waited for the end of the window and another of its kind comes."""
+        known = self.reason.split("; ")
+        said = (*self.earlier_words, self.words_of, *fresh.earlier_words, fresh.words_of)
+        words = tuple(dict.fromkeys(each for each in said if each is not None))
+        return replace(
+            self,
+            reason=self.reason if fresh.reason in known else f"{self.reason}; {fresh.reason}",
+            template=fresh.template,
+            rung=fresh.rung or self.rung,
+            words_of=words[-1] if words else None,
+            earlier_words=words[:-1],
         )
 
     @property

@@ -15,7 +15,9 @@ from shared.domain.timeline import Event
 MOST_HELD = 40
 """Contacts and kinds that are held back at once; beyond, messages go out as they come."""
 LONGEST_REASON = 300
+AND_MORE = "and more"
 MOST_WORDS = 10
+"""Updates and the like that become one message; the next goes out by itself, so that no words are lost."""
 
 
 def held_until(
@@ -24,7 +26,7 @@ def held_until(
     """Until when the contact is to be spared another message of that kind; None: it goes out now."""
     earlier = _held(incident, contact, telling)
     if earlier is not None:
-        return earlier.until
+        return earlier.until if len(earlier.words) < MOST_WORDS else None
     spoken = incident.spoken.get(_key(telling.kind, contact))
     if spoken is None or spoken + rules.throttle <= now or len(incident.held_back) >= MOST_HELD:
         return None
@@ -49,13 +51,11 @@ def hold(incident: Incident, contact: str, telling: Telling, until: datetime) ->
     before = _held(incident, contact, telling)
     if before is None:
         return (*incident.held_back, fresh)
-    known = before.reason.split("; ")
-    reason = before.reason if fresh.reason in known else f"{before.reason}; {fresh.reason}"
     joined = replace(
         fresh,
         count=before.count + 1,
-        reason=reason[:LONGEST_REASON],
-        words=tuple(dict.fromkeys((*before.words, *words)))[-MOST_WORDS:],
+        reason=_reasons(before.reason, fresh.reason),
+        words=tuple(dict.fromkeys((*before.words, *words))),
     )
     return tuple(joined if each is before else each for each in incident.held_back)
 
@@ -83,6 +83,15 @@ def spoken(
         return {}
     kept = {key: at for key, at in incident.spoken.items() if at + rules.throttle > now}
     return kept | {_key(kind, contact): now for kind, contact in contacts}
+
+
+def _reasons(before: str, further: str) -> str:
+    """Both, each once; whole ones only, and what is left out is said to be."""
+    known = before.split("; ")
+    if further in known or known[-1] == AND_MORE:
+        return before
+    both = f"{before}; {further}"
+    return both if len(both) <= LONGEST_REASON else f"{before}; {AND_MORE}"
 
 
 def _held(incident: Incident, contact: str, telling: Telling) -> HeldBack | None:

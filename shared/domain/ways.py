@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.oncall import Restriction, allowed
@@ -22,23 +23,36 @@ class Way:
     severities: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     only: Restriction | None = None
+    name: str = ""
+    """``<channel>#<nth>``: tells apart the ways by one channel, wherever the plan puts them."""
 
 
 def ways(directory: Directory, contact: Contact) -> tuple[Way, ...]:
     """Every way: each of the contact's channels, followed by those that stand in for it."""
-    return tuple(_ways(directory, contact))
+    seen: Counter[str] = Counter()
+    named = []
+    for way in _ways(directory, contact):
+        named.append(replace(way, name=f"{way.channel}#{seen[way.channel]}"))
+        seen[way.channel] += 1
+    return tuple(named)
 
 
 def next_way(
-    directory: Directory, contact: Contact, severity: str, kind: str, now: datetime, after: int = -1
+    directory: Directory,
+    contact: Contact,
+    severity: str,
+    kind: str,
+    now: datetime,
+    tried: Collection[str] = (),
 ) -> tuple[int, bool] | None:
-    """The first way open for such a message after the ``after``-th, and whether it is the last; None: none.
+    """The first way open for such a message that was not ``tried`` (names of ways), by its place, and whether
+    it is the last; None: there is none.
 
     Where no way at all is open for it, all are: a message is quiet, never lost.
     """
     known = ways(directory, contact)
     found = [nth for nth, way in enumerate(known) if _is_open(way, severity, kind, directory.timezone, now)]
-    usable = [nth for nth in found or range(len(known)) if nth > after]
+    usable = [nth for nth in found or range(len(known)) if known[nth].name not in tried]
     return (usable[0], len(usable) == 1) if usable else None
 
 

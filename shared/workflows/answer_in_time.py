@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -11,14 +12,22 @@ from typing import TypeVar
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 AT_ONCE = 16
+LATE_AT_ONCE = 8
+MOST_LATE = 64
+"""Late answers under way and waiting; more are given up: by then whoever waits has called again."""
 
 
 class AnswerInTime:
-    """Works in threads of its own; never waits for longer than ``seconds``."""
+    """Works in threads of its own; never waits for longer than ``seconds``.
+
+    Late answers have other threads than the work: however slowly a chat takes them, no work waits for it.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tocsin-chat")
+        self._late = ThreadPoolExecutor(LATE_AT_ONCE, thread_name_prefix="tocsin-chat-late")
+        self._room = threading.BoundedSemaphore(MOST_LATE)
 
     @staticmethod
     def begun() -> float:
@@ -53,4 +62,14 @@ class AnswerInTime:
         fault = done.exception()
         if fault is not None:
             log.error("a chat command failed", exc_info=fault)
-        self._threads.submit(then, broken() if fault is not None else done.result())
+        answer = broken() if fault is not None else done.result()
+        if not self._room.acquire(blocking=False):
+            log.warning("a late answer to chat was given up: %s are on their way or waiting", MOST_LATE)
+            return
+        self._late.submit(then, answer).add_done_callback(self._sent)
+
+    def _sent(self, sent: Future[None]) -> None:
+        self._room.release()
+        fault = sent.exception()
+        if fault is not None:
+            log.error("a late answer to chat failed", exc_info=fault)

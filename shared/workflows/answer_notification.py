@@ -3,22 +3,25 @@ twice and too late do no harm, and whoever answers is told how it stands."""
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain import response
 from shared.domain.answering import Action, Grant, Through
-from shared.domain.errors import Forbidden, NotFound, Refused
+from shared.domain.errors import Forbidden, NotFound, Refused, StoreUnavailable
 from shared.domain.hours import in_local_words
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal, as_principal
 from shared.domain.runbook import runbook_for_incident
-from shared.domain.standing import Asked, Holding, Needs, holding, needs_of
+from shared.domain.standing import Asked, Holding, Needs, holding, needs_of, service_title
 from shared.domain.timeline import Text, stamp
 from shared.ports import AnswerTokens, IncidentStore, People, Plans, RulesArchive
 from shared.workflows.respond_to_incident import RespondToIncident
+
+log = logging.getLogger(__name__)
 
 PERSON, SOURCE = "person:", "source:"
 
@@ -65,7 +68,7 @@ class AnswerNotification:
         """
         grant = self.granted(token, now)
         incident = self.store.load(grant.incident).incident
-        return self._asked(incident, self._holder(grant, incident), now)
+        return self._asked(incident, grant, self._holder(grant, incident), now)
 
     def answer(
         self,
@@ -81,7 +84,7 @@ class AnswerNotification:
         who = self._holder(grant, self.store.load(grant.incident).incident)
         through = Through("link", grant.contact, grant.delivery)
         done = self.act(grant.incident, action, who, through, now, resolution=resolution, code=code)
-        return done, self._asked(done.incident, who, now)
+        return done, self._asked(done.incident, grant, who, now)
 
     def act(
         self,
@@ -136,11 +139,19 @@ class AnswerNotification:
         if over and actor in (incident.acknowledged_by, incident.resolved_by):
             return Answered(incident, False, self._nothing_to_do(incident))
         key = _late_key(incident, through) if over else _key(incident, "acknowledge", through)
-        after = self.respond.respond(incident.id, response.Acknowledge(), who, key, now, through=through)
+        after = self.respond.respond(
+            incident.id, response.Acknowledge(unless_held=True), who, key, now, through=through
+        )
         if after.status == "resolved":
             return Answered(after, False, self._nothing_to_do(after))
         if after.status != "acknowledged" or after.acknowledged_by != actor:
-            return Answered(after, False, f"{after.id}: {self.standing(after, now)}")
+            theirs = self._holding(after, now)
+            told = (
+                self._already(after, theirs, actor) if theirs else f"{after.id}: {self.standing(after, now)}"
+            )
+            return Answered(after, False, told)
+        if (earlier := self._earlier(after, now)) is not None:
+            return Answered(after, False, self._already(after, earlier, actor))
         sentence = f"You have {after.id}: acknowledged at {self._when(after, now)}."
         if (until := after.acknowledgement_expires) is not None:
             sentence += f" If it is not resolved by {self._when(after, until)}, others are called again."
@@ -170,7 +181,16 @@ class AnswerNotification:
             return Answered(after, False, self._nothing_to_do(after))
         if after.resolved_by != actor or after.resolved_at is None:
             return Answered(after, False, f"{after.id}: {self.standing(after, now)}")
+        if after.resolved_at != now:
+            return Answered(after, False, self._nothing_to_do(after))
         return Answered(after, True, f"You resolved {after.id} at {self._when(after, after.resolved_at)}.")
+
+    def _earlier(self, after: Incident, now: datetime) -> Holding | None:
+        """The acknowledgement of another tap at the same moment that was applied instead of this one's."""
+        if after.acknowledged_at == now:
+            return None
+        has_it = self._holding(after, now)
+        return has_it if has_it is not None and has_it.since != now else None
 
     def _already(self, incident: Incident, has_it: Holding, actor: str) -> str:
         since = self._when(incident, has_it.since)
@@ -189,7 +209,7 @@ class AnswerNotification:
         """The incident remembers its first acknowledgement only; the timeline all of them."""
         if incident.status != "acknowledged":
             return None
-        return holding(incident, self.store.events(incident.id), self.rules.get(incident.rules), now)
+        return holding(incident, self.store.events(incident.id), now)
 
     def _when(self, incident: Incident, instant: datetime) -> str:
         return in_local_words(instant, self.rules.get(incident.rules).timezone)
@@ -213,7 +233,7 @@ class AnswerNotification:
             raise NotFound(f"there is no incident {incident.id}")
         return self.somebody(incident.plan, grant.contact)
 
-    def _asked(self, incident: Incident, who: Principal, now: datetime) -> Asked:
+    def _asked(self, incident: Incident, grant: Grant, who: Principal, now: datetime) -> Asked:
         who.require("Reader")
         plan: Plan = self.plans.get(incident.plan)
         has_it = self._holding(incident, now)
@@ -227,7 +247,18 @@ class AnswerNotification:
             self.needs(incident),
             () if incident.over or not who.may("Responder") else actions,
             runbook_for_incident(plan, incident),
+            service=service_title(incident, plan.rules),
+            why=self._why(incident, grant),
         )
+
+    def _why(self, incident: Incident, grant: Grant) -> str:
+        """Why the contact was told; nothing where that cannot be read: the buttons do not wait for it."""
+        try:
+            known = self.store.deliveries(incident)
+        except StoreUnavailable as out:
+            log.warning("%s: why %s was told cannot be read (%s)", incident.id, grant.contact, out)
+            return ""
+        return next((each.message.reason for each in known if each.id == grant.delivery), "")
 
 
 def _key(incident: Incident, action: Action, through: Through) -> str:

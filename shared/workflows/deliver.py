@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from shared.domain.change import looks
 from shared.domain.delivery import MAX_ATTEMPTS, Attempt, Delivery
 from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable, StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan, Rules
-from shared.ports import Channel, IncidentStore, Owed, Secrets
+from shared.ports import AdvanceQueue, Channel, IncidentStore, Owed, Secrets
 from shared.workflows.prepare_message import PrepareMessage, Ready, Said, Setting
 from shared.workflows.tell_storm import TellStorm
 
@@ -46,6 +47,8 @@ class Deliver:
     prepare: PrepareMessage
     storm: TellStorm | None = None
     """Without it, nothing is gathered."""
+    queue: AdvanceQueue | None = None
+    """Asked to go on with what is known where other tries of the round take long."""
 
     def all_due(
         self, owed: Sequence[Owed], incident: Incident, plan: Plan, rules: Rules, clock: Clock
@@ -71,6 +74,9 @@ class Deliver:
             for _, together in groupby(sorted(due, key=_cause), key=_cause):
                 wait(tries, timeout=HEAD_START)
                 tries += [pool.submit(self._try, item, setting, clock) for item in together]
+            known, slow = wait(tries, timeout=HEAD_START)
+            if known and slow and self.queue is not None:
+                self.queue.send(setting.incident.id)
         return [each.result() for each in tries]
 
     def _try(self, owed: Owed, setting: Setting, clock: Clock) -> Owed | None:
@@ -111,6 +117,7 @@ class Deliver:
                 body_sha256=ready.body_sha256,
                 template=ready.template,
                 template_version=ready.template_version,
+                looked=looks(setting.incident),
             )
             attempt = self._handed_over(delivery, ready, sent_at, clock)
         except DeliveryFailed as failure:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from shared.domain.answering import GRANT_LASTS, Action, Grant, Through
@@ -22,13 +24,34 @@ from shared.domain.errors import (
     TooLarge,
     Unauthenticated,
 )
-from shared.domain.heard import Answer, Call, Handshake, Heard, KeyPress, Reply, Told
+from shared.domain.heard import (
+    STILL_MEANT,
+    Answer,
+    Call,
+    Handshake,
+    Heard,
+    KeyPress,
+    Reply,
+    Told,
+    message_key,
+)
 from shared.domain.incident import Incident
 from shared.domain.plan import Channel, Contact, Plan
 from shared.domain.principal import as_principal
-from shared.domain.sms_reply import HELP, Asked, asked, listed, named
+from shared.domain.sms_reply import (
+    HELP,
+    NOT_KEPT,
+    Asked,
+    asked,
+    how_to_close,
+    named,
+    told_since,
+    which,
+    worth_help,
+)
 from shared.domain.ways import ways
 from shared.ports import AnswerTokens, IncidentStore, Plans, RulesArchive, Secrets, Selection
+from shared.workflows.act_once import ActOnce, Done, Replies, Sent
 from shared.workflows.answer_notification import AnswerNotification
 from shared.workflows.hear_receipt import HearReceipt
 
@@ -37,9 +60,17 @@ log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 1024
 MOST_PAGES = 10
 """Pages of incidents that are looked through for the one that a reply means."""
+MOST_LOOKED_INTO = 20
+"""Incidents whose deliveries are read to find the one that a reply means; of more, the sender is asked."""
+SECONDS_FOR_TEXTS = 12.0
+"""After so much of a call no answer is sent apart from it any more: Event Grid hangs up after 30 s and tells
+all of it again, and one text message may take 15."""
+HELP_EVERY = timedelta(hours=1)
+MOST_HELPED = 1_000
+"""Numbers that are remembered as helped."""
 KEYS: Mapping[str, Action] = {"1": "acknowledge", "2": "resolve"}
+BY_LINK = "Nothing was changed. Resolving this takes more than a key, so resolve by the link"
 NOT_OURS = "there is no channel here that a provider may call that way"
-NOT_KEPT = "It could not be recorded just now. Please try again."
 _NO_NUMBER = re.compile(r"[^+0-9]")
 
 
@@ -57,8 +88,19 @@ class Provider(Protocol):
     def heard(self, call: Call, spec: Channel, secrets: Secrets, now: datetime) -> Sequence[Heard]:
         """What a call says, once it is proven. Raises Unauthenticated, InvalidInput, SecretUnavailable."""
 
-    def answer(self, what: str, sentence: str | None, spec: Channel, *, again: bool = False) -> Answer:
-        """How the provider is told a sentence, or nothing; ``again`` asks for another key."""
+    def answer(
+        self,
+        what: str,
+        sentence: str | None,
+        spec: Channel,
+        *,
+        again: bool = False,
+        resolvable: bool = True,
+    ) -> Answer:
+        """How the provider is told a sentence, or nothing; ``again`` asks for another key.
+
+        ``resolvable`` says whether one of the keys resolves.
+        """
 
     def text_back(
         self, reply: Reply, sentence: str, spec: Channel, secrets: Secrets, now: datetime
@@ -79,16 +121,24 @@ class HearProvider:
     answering: AnswerNotification
     providers: Mapping[str, Provider]
     """By kind of channel."""
+    replies: Replies
+    seconds: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Nobody was helped yet."""
+        self._once = ActOnce(self.store, self.replies, self.answering.standing)
+        self._helped = _Helped()
 
     def hear(self, plan_name: str, channel: str, call: Call, now: datetime) -> Answer:
         """Raises NotFound, Unauthenticated, InvalidInput, TooLarge, SecretUnavailable, StoreUnavailable."""
+        begun = self.seconds()
         plan, spec, provider = self._called(plan_name, channel, call.what)
         if len(call.body) > LARGEST_BODY:
             raise TooLarge(f"the body has {len(call.body)} bytes; at most {LARGEST_BODY} are taken")
         answer = provider.answer(call.what, None, spec)
         for each in provider.heard(call, spec, self.secrets, now):
             try:
-                answer = self._take(each, plan, spec, provider, now)
+                answer = self._take(each, plan, spec, provider, begun, now)
             except (NotFound, Unauthenticated):
                 if not provider.in_batches:
                     raise
@@ -106,19 +156,25 @@ class HearProvider:
             raise NotFound(NOT_OURS)
         return plan, spec, provider
 
-    def _take(self, heard: Heard, plan: Plan, spec: Channel, provider: Provider, now: datetime) -> Answer:
+    def _take(
+        self, heard: Heard, plan: Plan, spec: Channel, provider: Provider, begun: float, now: datetime
+    ) -> Answer:
         if isinstance(heard, Handshake):
             return provider.answer("handshake", heard.code, spec)
         if isinstance(heard, Told):
             self._receive(heard, plan, spec, now)
             return provider.answer("receipt", None, spec)
         if isinstance(heard, KeyPress):
-            sentence, again = self._pressed(heard, plan, now)
-            return provider.answer("voice", sentence, spec, again=again)
-        told = self._replied(heard, plan, spec, now)
-        if told is None:
+            done = self._pressed(heard, plan, now)
+            resolvable = done.again and self._resolvable(heard, plan, now)
+            return provider.answer("voice", done.sentence, spec, again=done.again, resolvable=resolvable)
+        said = self._replied(heard, plan, spec, now)
+        if said is None or (said.repeated and provider.in_batches):
             return provider.answer("reply", None, spec)
-        return provider.text_back(heard, told, spec, self.secrets, now)
+        if provider.in_batches and self.seconds() - begun >= SECONDS_FOR_TEXTS:
+            log.warning("channel %s of %s: a reply was not answered, for lack of time", spec.name, plan.name)
+            return provider.answer("reply", None, spec)
+        return provider.text_back(heard, said.sentence, spec, self.secrets, now)
 
     def _receive(self, told: Told, plan: Plan, spec: Channel, now: datetime) -> None:
         incident, delivery = self._delivery_of(told, plan, spec, now)
@@ -145,57 +201,114 @@ class HearProvider:
             raise Unauthenticated("the token is not of this plan")
         return grant
 
-    def _pressed(self, key: KeyPress, plan: Plan, now: datetime) -> tuple[str, bool]:
-        """The sentence to be said, and whether another key may follow."""
+    def _pressed(self, key: KeyPress, plan: Plan, now: datetime) -> Done:
+        """What is to be said, and whether another key may follow."""
         try:
             grant = self._granted(key.token, plan, now)
         except (StoreUnavailable, SecretUnavailable):
-            return NOT_KEPT, True
+            return Done(NOT_KEPT, again=True)
         contact, action = plan.directory.contacts.get(grant.contact), KEYS.get(key.digit)
         if contact is None:
-            return "You are no longer named in the plan. Nothing was changed.", False
+            return Done("You are no longer named in the plan. Nothing was changed.")
         if action is None:
-            return "That key does nothing here.", True
-        return self._act(
-            grant.incident, action, contact, plan, Through("voice", contact.name, grant.delivery), now
-        )
+            return Done("That key does nothing here.", again=True)
+        who, through = contact, Through("voice", contact.name, grant.delivery)
+        known = message_key("voice", key.call, key.token, key.digit)
+        try:
+            return self._once.act(
+                Sent(plan.name, known, "voice", frozenset({who.name}), action),
+                lambda: (self.store.load(grant.incident).incident, ""),
+                lambda incident: self._press(incident, action, who, plan, through, now),
+                now,
+            )
+        except StoreUnavailable:
+            return Done(NOT_KEPT, again=True)
 
-    def _replied(self, reply: Reply, plan: Plan, spec: Channel, now: datetime) -> str | None:
-        """The sentence to be sent back; None for whoever is not known by that number."""
+    def _press(
+        self,
+        incident: Incident,
+        action: Action,
+        contact: Contact,
+        plan: Plan,
+        through: Through,
+        now: datetime,
+    ) -> Done:
+        if action == "resolve" and not incident.over and not self.answering.needs(incident).nothing:
+            return Done(BY_LINK, again=True)
+        return self._act(incident.id, action, contact, plan, through, now)
+
+    def _resolvable(self, key: KeyPress, plan: Plan, now: datetime) -> bool:
+        """Whether a key resolves it; where that cannot be read, whether one was pressed that would."""
+        try:
+            incident = self.store.load(self._granted(key.token, plan, now).incident).incident
+            return self.answering.needs(incident).nothing
+        except (StoreUnavailable, SecretUnavailable):
+            return KEYS.get(key.digit) == "resolve"
+
+    def _replied(self, reply: Reply, plan: Plan, spec: Channel, now: datetime) -> Done | None:
+        """What is to be sent back; None where nothing is, nor ever to whoever is not known by that number."""
         contacts = _known_by(reply.number, plan, spec)
         if not contacts:
             log.info("channel %s of %s: a reply from a number that no contact has", spec.name, plan.name)
             return None
         wish = asked(reply.text)
         if wish is None:
-            return HELP
+            helps = worth_help(reply.text) and self._helped.first(reply.number, now)
+            return Done(HELP) if helps else None
+        known = message_key(spec.kind, reply.id, reply.number, reply.text)
+        names = frozenset(contact.name for contact in contacts)
         try:
-            found, chosen = self._meant(wish, plan, contacts, now)
+            return self._once.act(
+                Sent(plan.name, known, "sms", names, wish.action),
+                lambda: self._meant(wish, plan, names, reply.received_at, now),
+                lambda incident: self._carry_out(wish, incident, contacts, plan, now),
+                now,
+            )
         except StoreUnavailable:
-            return NOT_KEPT
-        if chosen is None:
-            return _which(wish, found)
-        contact = next(each for each in contacts if each.name in chosen.told)
+            return Done(NOT_KEPT)
+
+    def _carry_out(
+        self, wish: Asked, incident: Incident, contacts: Sequence[Contact], plan: Plan, now: datetime
+    ) -> Done:
+        contact = next((each for each in contacts if each.name in incident.told), contacts[0])
+        code, words = self._closing(wish, incident)
+        if wish.action == "resolve" and not incident.over and not (code and words):
+            codes = self.answering.needs(incident).codes
+            if codes and as_principal(contact, plan).may("Responder"):
+                return Done(how_to_close(incident, wish.code, code, list(codes)))
         through = Through("sms", contact.name)
-        code, words = self._closing(wish, chosen)
-        sentence, _ = self._act(chosen.id, wish.action, contact, plan, through, now, words or None, code)
-        return sentence
+        return self._act(incident.id, wish.action, contact, plan, through, now, words or None, code)
 
     def _meant(
-        self, wish: Asked, plan: Plan, contacts: Sequence[Contact], now: datetime
-    ) -> tuple[list[Incident], Incident | None]:
-        """The incidents that it may be about, and the one that it is about."""
-        names = {contact.name for contact in contacts}
-        live = list(self._incidents(plan, names, now, live=True))
+        self, wish: Asked, plan: Plan, names: frozenset[str], at: datetime | None, now: datetime
+    ) -> tuple[Incident | None, str]:
+        """The incident that it is about, or a sentence that asks which; ``at``: when it was received."""
+        live = self._told_before(at, names, list(self._incidents(plan, names, now, live=True)))
         if wish.code is None:
-            return live, live[0] if len(live) == 1 else None
+            late = at is not None and now - at > STILL_MEANT
+            return (live[0], "") if len(live) == 1 and not late else (None, which(wish, live, late=late))
         meant = [each for each in live if named(each, wish.code)]
         if not meant:
             over = self._incidents(plan, names, now, live=False)
-            meant = [each for each in over if named(each, wish.code)][:1]
-        return (meant or live), meant[0] if len(meant) == 1 else None
+            some = self._told_before(at, names, [each for each in over if named(each, wish.code)])
+            meant = some[:1]
+        return (meant[0], "") if len(meant) == 1 else (None, which(wish, meant or live))
 
-    def _incidents(self, plan: Plan, names: set[str], now: datetime, *, live: bool) -> Iterator[Incident]:
+    def _told_before(
+        self, at: datetime | None, names: frozenset[str], incidents: list[Incident]
+    ) -> list[Incident]:
+        """Without those of which none of these contacts knew when the reply was received."""
+        if at is None:
+            return incidents
+        known = [each for each in incidents if each.opened_at <= at]
+        if len(known) > MOST_LOOKED_INTO:
+            return known
+        since = [told_since(self.store.deliveries(each), names) for each in known]
+        return [each for each, told in zip(known, since, strict=True) if told is not None and told <= at]
+
+    def _incidents(
+        self, plan: Plan, names: frozenset[str], now: datetime, *, live: bool
+    ) -> Iterator[Incident]:
         """Those that one of these contacts was told of, newest first: not over, or of the last days."""
 
         def told(incident: Incident) -> bool:
@@ -234,18 +347,38 @@ class HearProvider:
         now: datetime,
         resolution: str | None = None,
         code: str | None = None,
-    ) -> tuple[str, bool]:
-        """What came of it, in a sentence; and whether to try again is worth it."""
+    ) -> Done:
         who = as_principal(contact, plan)
         try:
             answered = self.answering.act(
                 incident, action, who, through, now, resolution=resolution, code=code
             )
         except (Refused, Forbidden, InvalidInput, NotFound) as error:
-            return f"Nothing was changed: {error}", False
+            return Done(f"Nothing was changed: {error}")
         except (StoreUnavailable, Conflict, SecretUnavailable):
-            return NOT_KEPT, True
-        return answered.sentence, False
+            return Done(NOT_KEPT, again=True)
+        return Done(answered.sentence, answered.changed)
+
+
+class _Helped:
+    """Which numbers were sent help of late: a machine that answers each text would be helped for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at: dict[str, datetime] = {}
+
+    def first(self, number: str, now: datetime) -> bool:
+        """Whether none was sent for `HELP_EVERY`; from now on one was."""
+        plain = _NO_NUMBER.sub("", number)
+        with self._lock:
+            before = self._at.get(plain)
+            if before is not None and now - before < HELP_EVERY:
+                return False
+            self._at.pop(plain, None)
+            self._at[plain] = now
+            if len(self._at) > MOST_HELPED:
+                del self._at[next(iter(self._at))]
+        return True
 
 
 def _known_by(number: str, plan: Plan, spec: Channel) -> list[Contact]:
@@ -263,10 +396,3 @@ def _known_by(number: str, plan: Plan, spec: Channel) -> list[Contact]:
             for way in ways(directory, contact)
         )
     ]
-
-
-def _which(wish: Asked, found: Sequence[Incident]) -> str:
-    if not found:
-        return "You have no open incident here. Nothing was changed."
-    verb = "RESOLVE" if wish.action == "resolve" else "ACK"
-    return f"Nothing was changed. Which one? Reply {verb} and its id:\n{listed(found)}"

@@ -51,6 +51,6 @@ class HearReceipt:
             except Conflict:
                 time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
                 continue
-            come_back(self.queue, incident, after, now)
+            come_back(self.queue, incident, after, now, owes=bool(change.owed))
             return
         raise StoreUnavailable("too many others are changing this incident")

@@ -14,8 +14,9 @@ from shared.domain.briefing import NOTHING_SAID, BadTemplate, Briefing, briefing
 from shared.domain.delivery import ANSWERABLE, Answering, Delivery, Message, Room, Words, body_hash
 from shared.domain.errors import DeliveryFailed, SecretUnavailable, StoreUnavailable
 from shared.domain.incident import OUTSIDE, Incident
-from shared.domain.plan import FOLLOWS, RENEWED, ROOMS, Channel, Plan, Rules
+from shared.domain.plan import FOLLOWS, ROOMS, Channel, Plan, Rules
 from shared.domain.runbook import runbook_for_incident
+from shared.domain.standing import needs_of
 from shared.domain.ways import Way, ways
 from shared.ports import AnswerTokens, IncidentStore, People, Wording
 
@@ -55,6 +56,8 @@ class Said:
         about = ["\n\n".join(spoken)] if spoken else []
         if message.kind == "update":
             found["status"] = about
+        if message.kind == "manual":
+            found["assistance-needed"] = about
         return found | {"about": about}
 
     def _read(self) -> Mapping[int, str]:
@@ -113,9 +116,10 @@ class PrepareMessage:
             severity=incident.severity if message.kind == "refresh" else message.severity,
             loudness=rules.loudness(incident.severity),
             holder=self._holder(incident) if message.audience == "internal" else "",
+            timezone=rules.timezone,
             phase=_phase(incident, message.audience),
             answering=self._answering(delivery, spec, setting, now),
-            first_id=self._first_id(delivery, incident, spec) if spec.kind in FOLLOWS else None,
+            first_id=self._first_id(delivery, incident) if spec.kind in FOLLOWS else None,
             room=self._room(message, setting, now) if spec.kind in ROOMS else None,
         )
         version = _version(setting.plan, template) if template else None
@@ -137,7 +141,8 @@ class PrepareMessage:
             log.warning("%s: no link to answer by (%s)", delivery.id, out)
             return None
         provider = f"{base}/api/v1/plans/{setting.plan.name}/channels/{spec.name}"
-        return Answering(token, f"{base}/a/{token}", provider)
+        resolvable = needs_of(incident, setting.rules).nothing
+        return Answering(token, f"{base}/a/{token}", provider, resolvable)
 
     def _holder(self, incident: Incident) -> str:
         """Who has it; nobody where that cannot be read: what is sent does not wait for it."""
@@ -149,8 +154,8 @@ class PrepareMessage:
             log.warning("%s: nobody knows who has it (%s)", incident.id, out)
             return ""
 
-    def _first_id(self, delivery: Delivery, incident: Incident, spec: Channel) -> str | None:
-        """The provider's id of the first message about the incident to this contact by this channel."""
+    def _first_id(self, delivery: Delivery, incident: Incident) -> str | None:
+        """The provider's id of what shows the incident to this contact by this channel: the latest."""
         taken = [
             (attempt.at, attempt.provider_id)
             for each in self.store.deliveries(incident)
@@ -158,8 +163,7 @@ class PrepareMessage:
             for attempt in each.attempts
             if attempt.accepted and attempt.provider_id
         ]
-        chosen = max if spec.kind in RENEWED else min
-        return chosen(taken)[1] if taken else None
+        return max(taken)[1] if taken else None
 
     def _room(self, message: Message, setting: Setting, now: datetime) -> Room:
         incident, plan = setting.incident, setting.plan
@@ -246,12 +250,12 @@ def _standard_words(message: Message, said: Mapping[str, Sequence[str]]) -> Word
 
 
 def _way(delivery: Delivery, known: Sequence[Way]) -> Way | None:
-    """The way that was owed: by its place, or where the plan has moved it, by its channel."""
+    """The way that was owed: by its name, its place, or where the plan has moved it, by its channel."""
+    named = [way for way in known if way.name in delivery.message.tried[-1:]]
     here = known[delivery.nth : delivery.nth + 1]
-    if here and here[0].channel == delivery.channel:
-        return here[0]
+    placed = [way for way in here if way.channel == delivery.channel]
     moved = [way for way in known if way.channel == delivery.channel]
-    return next(iter([*moved, *here]), None)
+    return next(iter([*named, *placed, *moved, *here]), None)
 
 
 def _phase(incident: Incident, audience: str) -> str:

@@ -152,7 +152,7 @@ class ReceiveAlert:
             basis = place.newest if change.before is not None else None
             stored, _ = self.store.save(change, basis, place.head_tag)
             after = stored.incident
-            come_back(self.queue, change.before, after, now)
+            come_back(self.queue, change.before, after, now, owes=bool(change.owed))
             left = _moved(place, stored) if change.head is None else None
         elif received.head is not None:
             self.store.save_head(place.slot.partition, received.head, place.head_tag)

@@ -63,7 +63,7 @@ class RespondToIncident:
         """
         who.require("Responder")
         actor = f"person:{self.people.pseudonym(who.id, who.name)}"
-        applied = _applied_key(actor, command, key)
+        applied = applied_key(actor, command, key)
         for tried in range(MOST_TRIES):
             stored = self.store.load(incident_id)
             plan = self._visible_plan(stored.incident.plan, who, f"incident {incident_id}")
@@ -133,7 +133,7 @@ class RespondToIncident:
         if change is None:
             return before
         after = self.store.save(change, stored)[0].incident
-        come_back(self.queue, before, after, now)
+        come_back(self.queue, before, after, now, owes=bool(change.owed))
         return after if change.complete else None
 
     def _refuse_to_reopen_beside_another(self, incident: Incident, command: response.Command) -> None:
@@ -163,7 +163,7 @@ def _same(incident: Incident, declaration: Declaration) -> Incident:
     return incident
 
 
-def _applied_key(actor: str, command: response.Command, key: str | None) -> str | None:
+def applied_key(actor: str, command: response.Command, key: str | None) -> str | None:
     """A caller's key is theirs alone, and for one kind of command."""
     if key is None:
         return None

@@ -24,9 +24,10 @@ from shared.domain.errors import (
 from shared.domain.hours import in_local_words
 from shared.domain.incident import Incident, parse_incident_id
 from shared.domain.runbook import Runbook
+from shared.domain.standing import Holding, holding
 from shared.domain.timeline import Text
 from shared.ports import IncidentStore, People, RulesArchive, Selection
-from shared.workflows.respond_to_incident import Declaration, RespondToIncident
+from shared.workflows.respond_to_incident import Declaration, RespondToIncident, applied_key
 from shared.workflows.show_incidents import ACTOR, ShowIncidents
 from shared.workflows.show_oncall import ShowOnCall
 from shared.workflows.show_runbooks import ShowRunbooks
@@ -127,11 +128,31 @@ class RunChatCommand:
         return Answer(f"Opened {chat_told.heading(made)}", texts, self._links(made), public=True)
 
     def _acknowledged(self, turn: _Turn, incident: Incident, who: Known) -> Answer:
+        actor = f"{ACTOR}{self.people.pseudonym(who.principal.id, who.principal.name)}"
+        repeated = applied_key(actor, response.Acknowledge(), turn.call.key) in incident.commands
+        before = None if repeated else self._holding(incident, turn.now)
+        if before is not None and before.by == actor and not before.outgrown:
+            said = f"You acknowledged {incident.id} at {self._when(incident, before.since)} already."
+            return Answer(chat_told.heading(incident), (said,), self._links(incident))
         after = self._respond(turn, incident, who, response.Acknowledge())
         head = chat_told.heading(after)
         if after.status == "resolved":
             return Answer(head, (f"{self._over(after)} That you came is noted.",), self._links(after))
-        return Answer(head, (f"{who.principal.name} has it.",), self._links(after), public=True)
+        said = f"{who.principal.name} has it."
+        if before is not None and before.by != actor:
+            said += f" Before, {self._name(before.by)} had it since {self._when(after, before.since)}."
+        return Answer(head, (said,), self._links(after), public=True)
+
+    def _holding(self, incident: Incident, now: datetime) -> Holding | None:
+        if incident.status != "acknowledged":
+            return None
+        return holding(incident, self.store.events(incident.id), now)
+
+    def _name(self, actor: str) -> str:
+        return self.people.name(actor.removeprefix(ACTOR)) or "somebody whose name was erased"
+
+    def _when(self, incident: Incident, instant: datetime) -> str:
+        return in_local_words(instant, self.rules.get(incident.rules).timezone)
 
     def _closed(self, turn: _Turn, incident: Incident, who: Known, ask: chat.Close) -> Answer:
         code = self._code(turn, incident, ask)
@@ -222,8 +243,11 @@ class RunChatCommand:
         ]
         if said is None:
             return Answer("The runbooks" if found else "There are no runbooks.", (chat_told.runbooks(found),))
-        name = chat.complete(said, [book.name for _, book in found], "runbook", turn.example)
-        plan, book = _only([(plan, book) for plan, book in found if book.name == name], turn)
+        if not found:
+            return Answer("There are no runbooks.")
+        names = [book.name for _, book in found]
+        name = chat.complete(said, names, "runbook", f"runbook {names[0]}")
+        plan, book = _only([(plan, book) for plan, book in found if book.name == name], f"runbook {name}")
         links = (("Runbook", self._runbook_url(plan, name)),) if self.public_url else ()
         return chat_told.consulted(book, links)
 
@@ -238,7 +262,8 @@ class RunChatCommand:
             turns = [(plan, one) for plan, one in turns if one.rotation.name == name]
         several = len({plan for plan, _ in turns}) > 1
         lines = [
-            f"{f'{plan}: ' if several else ''}{chat_told.on_call(one.rotation, one.now, one.until, one.next)}"
+            f"{f'{plan}: ' if several else ''}"
+            + chat_told.on_call(one.rotation, one.now, one.until, one.next, turn.of(plan).plan.directory)
             for plan, one in turns
         ]
         return Answer("On call" if lines else "There are no rotations.", ("\n".join(lines),) if lines else ())
@@ -324,9 +349,9 @@ class _Turn:
         return self.known[0]
 
 
-def _only(found: Sequence[tuple[str, Runbook]], turn: _Turn) -> tuple[str, Runbook]:
+def _only(found: Sequence[tuple[str, Runbook]], example: str) -> tuple[str, Runbook]:
     if len(found) > 1:
-        raise _which_plan([plan for plan, _ in found], turn.example)
+        raise _which_plan([plan for plan, _ in found], example)
     return found[0]
 
 

@@ -302,13 +302,13 @@ def _ways(plan: Plan, name: str, weight: tuple[str, str], now: datetime) -> list
     if contact is None:
         return found
     every, severity, kind = ways(known, contact), *weight
-    nth = next_way(known, contact, severity, kind, now)
-    while nth is not None:
+    tried: list[str] = []
+    while (nth := next_way(known, contact, severity, kind, now, tried)) is not None:
         way = every[nth[0]]
+        tried.append(way.name)
         spec = known.channels.get(way.channel)
         if spec is not None and storm.takes_digest(spec, way.to):
             found.append((way, spec))
-        nth = next_way(known, contact, severity, kind, now, nth[0])
     return found
 
 

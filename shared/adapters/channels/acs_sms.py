@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from shared.adapters.channels.current_secret import with_current_secret
 from shared.adapters.channels.http_post import TEMPORARY, Answer, HttpPost, provider_id
-from shared.adapters.channels.short_text import short_text
+from shared.adapters.channels.short_text import short_text, takes_replies
 from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed
 from shared.domain.plan import Channel as ChannelSpec
@@ -48,7 +48,9 @@ class AcsSmsChannel:
         number = _checked(_NUMBER, to, "the contact's address on this channel", "a telephone number")
         option = f'the option "from" of channel "{spec.name}"'
         sender = _checked(_SENDER, spec.options.get("from"), option, "a sender")
-        text, token = short_text(message), message.answering.token if message.answering else None
+        hears = "callback_secret" in spec.options and takes_replies(sender)
+        text = short_text(message, can_reply=hears)
+        token = message.answering.token if message.answering else None
         named = f'secret "{spec.secret}"'
 
         def post(connection_string: str) -> Accepted:

@@ -14,8 +14,9 @@ REFUSALS = frozenset({401, 403, 404, 410, 535})
 def with_current_secret(secrets: Secrets, name: str, attempt: Callable[[str], Accepted]) -> Accepted:
     """Do ``attempt`` with the secret's value, once.
 
-    Where it is refused for good although the secret has changed meanwhile, the failure is made temporary: the
-    next try has the new value. Raises DeliveryFailed or SecretUnavailable.
+    Where it is refused for good although the secret has changed meanwhile, or nobody can say just now whether
+    it has, the failure is made temporary: the next try has the new value. Raises DeliveryFailed or
+    SecretUnavailable.
     """
     used = secrets.get(name)
     if not used.strip():
@@ -23,19 +24,24 @@ def with_current_secret(secrets: Secrets, name: str, attempt: Callable[[str], Ac
     try:
         return attempt(used)
     except DeliveryFailed as failure:
-        if not failure.permanent or failure.status not in REFUSALS or not _has_changed(secrets, name, used):
+        if not failure.permanent or failure.status not in REFUSALS:
+            raise
+        doubt = doubt_about(secrets, name, used)
+        if doubt is None:
             raise
         status = failure.status
-    raise DeliveryFailed(
-        f'answered {status} to an old value of secret "{name}"; the next try uses the new one',
-        permanent=False,
-        status=status,
-    )
+    raise DeliveryFailed(f"answered {status} to {doubt}", permanent=False, status=status)
 
 
-def _has_changed(secrets: Secrets, name: str, used: str) -> bool:
-    secrets.forget(name)
+def doubt_about(secrets: Secrets, name: str, used: str) -> str | None:
+    """Why the refusal of ``used`` may not be final, in words; None: that it is current was just confirmed."""
+    old = f'an old value of secret "{name}"; the next try uses the new one'
     try:
-        return secrets.get(name) != used
+        if secrets.get(name) != used:
+            return old
+        confirmed = secrets.forget(name)
+        if secrets.get(name) != used:
+            return old
     except SecretUnavailable:
-        return False
+        return f'secret "{name}", whose current value is not to be had now'
+    return None if confirmed else f'secret "{name}", which may have changed since it was read'

@@ -24,6 +24,7 @@ LONGEST_RETRY_AFTER = 86_400.0
 TEMPORARY = frozenset({408, 425, 429})
 """Client errors that pass by themselves; every 5xx does too."""
 _SECONDS = re.compile(r"[0-9]{1,9}")
+_AMBIGUOUS = re.compile(r"[\s\\\x00-\x1f\x7f-\x9f]")
 _PROVIDER_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -48,17 +49,36 @@ class Answer:
 
 
 def address(url: str, named: str) -> Address:
-    """The checked address: https, or http to this very machine. Raises DeliveryFailed (permanent)."""
-    try:
-        parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host, parts = None, urlsplit("")
-    if not host or parts.scheme not in {"http", "https"}:
+    """The checked address: https, or http to this very machine. Raises DeliveryFailed (permanent).
+
+    Nothing that two programs could read as two hosts is taken: neither user names nor backslashes, blanks or
+    control characters.
+    """
+    stripped = url.strip()
+    scheme, host = _scheme_and_host(stripped)
+    if host is None or scheme not in {"http", "https"}:
         raise DeliveryFailed(f"{named} is not an http(s) URL", permanent=True)
-    if parts.scheme == "http" and not is_loopback(host):
+    if scheme == "http" and not is_loopback(host):
         raise DeliveryFailed(f"{named} is plain http; only https leaves this machine", permanent=True)
-    return Address(url.strip(), named)
+    return Address(stripped, named)
+
+
+def _scheme_and_host(url: str) -> tuple[str, str | None]:
+    """The host as those read it who connect to it; None where there is none, or it reads differently."""
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
+    try:
+        parts, read = urlsplit(url), parse_url(url)
+        said, _ = parts.hostname, parts.port
+    except (ValueError, LocationParseError):
+        return "", None
+    host = (read.host or "").removeprefix("[").removesuffix("]").lower()
+    if not said or not host or _AMBIGUOUS.search(url) or "@" in parts.netloc or read.auth is not None:
+        return parts.scheme, None
+    if said.isascii() and said != host:  # others are connected to by another name
+        return parts.scheme, None
+    return parts.scheme, host
 
 
 def is_loopback(host: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.adapters.channels.current_secret import with_current_secret
+from shared.adapters.channels.current_secret import doubt_about, with_current_secret
 from shared.adapters.channels.downstream import (
     act,
     as_json,
@@ -112,16 +112,10 @@ def _taken_as(answer: Answer, dedup_key: str | None) -> str | None:
 
 
 def _refuse_an_old_key(failure: DeliveryFailed, secrets: Secrets, secret: str, used: str) -> None:
-    """A key that was refused may have been changed: then the next try has the new one.
-
-    Raises SecretUnavailable.
-    """
+    """A key that was refused may have been changed: then the next try has the new one."""
     if failure.status != _WRONG_KEY:
         return
-    secrets.forget(secret)
-    if secrets.get(secret) != used:
-        raise DeliveryFailed(
-            f'answered {_WRONG_KEY} to an old value of secret "{secret}"; the next try uses the new one',
-            permanent=False,
-            status=_WRONG_KEY,
-        ) from None
+    doubt = doubt_about(secrets, secret, used)
+    if doubt is not None:
+        why = f"answered {_WRONG_KEY} to {doubt}"
+        raise DeliveryFailed(why, permanent=False, status=_WRONG_KEY) from None

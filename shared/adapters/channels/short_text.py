@@ -53,13 +53,17 @@ _PLAIN = str.maketrans(
         "Đ": "D",
     }
 )
+_NUMBER_OR_SERVICE = re.compile(r"\+?[0-9]{3,15}|MG[0-9a-fA-F]{32}")
 _UNHEARD = re.compile(r"https?://\S+|[<>{}\[\]|\\^~_*#`=]+|[^\w\s.,;:!?%$€£'()/+-]", re.IGNORECASE)
 
 
-def short_text(message: Message) -> str:
-    """The whole SMS. It begins with ``[DRILL]`` where it is one; the headline gives way first."""
+def short_text(message: Message, *, can_reply: bool = True) -> str:
+    """The whole SMS. It begins with ``[DRILL]`` where it is one; the headline gives way first.
+
+    ``can_reply`` says whether a reply would be heard; where none is, only the link is offered.
+    """
     head, said = folded(headline(message)), folded(reason(message) or one_line(own_words(message)))
-    ending = [line for line in (_incident(message), _how_to_answer(message)) if line]
+    ending = [line for line in (_incident(message), _how_to_answer(message, can_reply=can_reply)) if line]
     link = safe_link(message.answering.page if message.answering else message.incident_url)
     room = GSM_ROOM if not _foreign(head + said) else UNICODE_ROOM
     if link and room - _length("\n".join([*ending, link])) - 1 >= min(HEADLINE_KEPT, _length(head)):
@@ -70,6 +74,11 @@ def short_text(message: Message) -> str:
     left -= _length(head) + 1
     why = [_cut(said, left)] if said and left >= min(HEADLINE_KEPT, _length(said)) else []
     return "\n".join([head, *why, *ending])
+
+
+def takes_replies(sender: str) -> bool:
+    """Whether a phone can reply to it: a number, a short code or a messaging service, and no mere name."""
+    return _NUMBER_OR_SERVICE.fullmatch(sender) is not None
 
 
 def short_answer(sentence: str) -> str:
@@ -130,9 +139,9 @@ def _incident(message: Message) -> str:
     return one_line(message.incident)
 
 
-def _how_to_answer(message: Message) -> str:
+def _how_to_answer(message: Message, *, can_reply: bool) -> str:
     code = code_of(message.incident)
-    return f"Reply ACK {code} or RESOLVE {code}" if message.answering and code else ""
+    return f"Reply ACK {code} or RESOLVE {code}" if message.answering and code and can_reply else ""
 
 
 def _length(text: str) -> int:

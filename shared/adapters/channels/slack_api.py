@@ -22,9 +22,24 @@ READ_LIMIT = 2 * 1024 * 1024
 """Bytes of an answer: Slack repeats each message, escaped to six bytes a character, and lists channels."""
 REFUSED = frozenset({"invalid_auth", "token_revoked", "token_expired", "not_authed", "account_inactive"})
 """The token is not (any more) good: what HTTP calls 401."""
-PASSING = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+FINAL = REFUSED.union(
+    ("access_denied", "cant_invite", "channel_not_found", "channel_type_not_supported"),
+    ("ekm_access_denied", "is_archived", "is_inactive", "missing_scope", "name_taken", "no_permission"),
+    ("not_allowed_token_type", "not_found", "not_in_channel", "restricted_action"),
+    ("restricted_action_non_threadable_channel", "restricted_action_read_only_channel"),
+    ("restricted_action_thread_only_channel", "user_disabled", "user_is_bot", "user_is_restricted"),
+    ("user_not_found", "user_not_in_channel", "cannot_reply_to_message", "cant_update_message"),
+    ("edit_window_closed", "message_not_found", "messages_tab_disabled", "thread_not_found"),
+    ("exchanged_trigger_id", "expired_trigger_id", "invalid_trigger", "invalid_trigger_id"),
+    ("view_not_found", "invalid_arg_name", "invalid_arguments", "invalid_array_arg", "invalid_blocks"),
+    ("invalid_blocks_format", "invalid_charset", "invalid_form_data", "invalid_json", "invalid_name"),
+    ("invalid_name_maxlength", "invalid_name_punctuation", "invalid_name_required"),
+    ("invalid_name_specials", "invalid_post_type", "invalid_users", "json_not_object"),
+    ("metadata_too_large", "method_deprecated", "method_not_supported_for_channel_type"),
+    ("missing_argument", "missing_charset", "missing_post_type", "msg_blocks_too_long", "msg_too_long"),
+    ("no_text", "too_long", "too_many_attachments", "unknown_method"),
 )
+"""What the same call will be told again. Whatever else Slack says, or does not say, may pass by itself."""
 _TOKEN = re.compile(r"[!-~]{1,1000}")
 _CODE = re.compile(r"[a-z_]{1,60}")
 
@@ -36,7 +51,7 @@ class SlackSaidNo(DeliveryFailed):
         refused = code in REFUSED
         super().__init__(
             f"{named}: {code or 'refused'}",
-            permanent=code not in PASSING,
+            permanent=code in FINAL,
             status=401 if refused else status,
         )
         self.code = code

@@ -57,11 +57,13 @@ class SlackAppChannel:
 
 
 def _followed(calls: SlackCalls, first: Posted, message: Message) -> str | None:
+    """The id of the card, not of the reply: what comes next goes on from the latest id."""
     if message.kind == "refresh":
         return refreshed(calls, first, message)
     if not still_there(calls, first, message):
         return post(calls, first.channel, told(message))
-    return reply(calls, first, told(message), aloud=message.kind in ALOUD)
+    reply(calls, first, told(message), aloud=message.kind in ALOUD)
+    return first.id
 
 
 def _is_there(first: Posted, where: str) -> bool:

@@ -62,20 +62,20 @@ def post(calls: SlackCalls, channel: str, shown: Mapping[str, Any], parent: str 
     return found.id if found else None
 
 
-def reply(calls: SlackCalls, parent: Posted, shown: Mapping[str, Any], *, aloud: bool) -> str | None:
+def reply(calls: SlackCalls, parent: Posted, shown: Mapping[str, Any], *, aloud: bool) -> None:
     """Post in the thread of ``parent``, ``aloud`` in the channel as well; anew where the thread is gone."""
     try:
-        return post(calls, parent.channel, {**shown, "reply_broadcast": aloud}, parent.ts)
+        post(calls, parent.channel, {**shown, "reply_broadcast": aloud}, parent.ts)
     except SlackSaidNo as no:
         if no.code not in _NO_THREAD:
             raise
-        return post(calls, parent.channel, shown)
+        post(calls, parent.channel, shown)
 
 
 def refreshed(calls: SlackCalls, first: Posted, message: Message) -> str | None:
     """Show in the first message how the incident stands; anew where somebody removed it.
 
-    Raises DeliveryFailed. The id of the message that shows it.
+    Raises DeliveryFailed. The id of the message that shows it, from which the next goes on.
     """
     try:
         _update(calls, first, message, None)

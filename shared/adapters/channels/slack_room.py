@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from shared.adapters.channels.http_post import HttpPost
 from shared.adapters.channels.slack_api import SlackCalls, SlackSaidNo, as_bot
-from shared.adapters.channels.slack_blocks import told
-from shared.adapters.channels.slack_posts import Posted, post, posted, refreshed, still_there
+from shared.adapters.channels.slack_blocks import standing, told
+from shared.adapters.channels.slack_posts import SHOWS, Posted, post, posted, refreshed, still_there
 from shared.adapters.channels.slack_rooms import Rooms, invite, set_topic, update_topic
 from shared.domain.delivery import PAGES, Message, Room
 from shared.domain.errors import DeliveryFailed
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 INVITES = PAGES | {"alarm", "inform", "role", "refresh"}
 """Kinds that bring people in; those who left are not called back by the others."""
 HARMLESS = frozenset({"already_in_channel", "cant_invite_self"})
+NOT_THERE = frozenset({"channel_not_found", "not_in_channel"})
+"""The room was deleted, or the app was removed from it: whatever is to be told is told in a new one."""
 
 
 class SlackRoomChannel:
@@ -51,7 +54,13 @@ class SlackRoomChannel:
         def attempt(calls: SlackCalls) -> Accepted:
             if first is None:
                 return Accepted(200, _opened(calls, Rooms(calls, private, now), room, message))
-            return Accepted(200, _followed(calls, first, room, message))
+            try:
+                return Accepted(200, _followed(calls, first, room, message))
+            except SlackSaidNo as no:
+                if message.kind == "refresh" or not _is_lost(no.code, message):
+                    raise
+            anew = Rooms(calls, private, now, lost=first.channel)
+            return Accepted(200, _opened(calls, anew, room, message))
 
         return as_bot(self._http, spec, secrets, now, attempt)
 
@@ -60,21 +69,33 @@ def _opened(calls: SlackCalls, rooms: Rooms, room: Room, message: Message) -> st
     """The topic comes first, for it says whose room it is; the card, before anybody is called in."""
     channel = rooms.of(room.name, message.incident)
     _if_possible(message, lambda: set_topic(calls, channel, room.topic, message))
-    card = post(calls, channel, told(message))
+    if rooms.lost is not None and message.kind not in SHOWS:
+        # later messages bring the first one up to date: what people said must not be written over
+        card = post(calls, channel, standing(replace(message, reason="", words=None)))
+        post(calls, channel, told(message))
+    else:
+        card = post(calls, channel, told(message))
     _if_possible(message, lambda: invite(calls, channel, room.invite))
     return card
 
 
 def _followed(calls: SlackCalls, first: Posted, room: Room, message: Message) -> str | None:
+    """The id of the card, not of the message: what comes next goes on from the latest id."""
     if message.kind == "refresh":
-        said = refreshed(calls, first, message)
+        card = refreshed(calls, first, message)
     else:
-        still_there(calls, first, message)
+        there = still_there(calls, first, message)
         said = post(calls, first.channel, told(message))
+        card = first.id if there else said
     _if_possible(message, lambda: update_topic(calls, first.channel, room.topic, message))
     if message.kind in INVITES:
         _if_possible(message, lambda: invite(calls, first.channel, room.invite))
-    return said
+    return card
+
+
+def _is_lost(code: str, message: Message) -> bool:
+    """Whether the room cannot be used any more; one that people archived, they did not want news in."""
+    return code in NOT_THERE or (code == "is_archived" and message.kind in PAGES)
 
 
 def _if_possible(message: Message, work: Callable[[], None]) -> None:

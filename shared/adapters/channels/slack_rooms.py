@@ -25,7 +25,12 @@ BEING_MADE = 30.0
 """Seconds for which a room without a topic may still be somebody's under way."""
 LEFT_BEHIND = 3_600.0
 """Seconds after which a room without a topic is not taken for one whose making was cut off."""
+SAID = 100
+"""Messages by which a room without a topic may say whose it is; where there are more, it is in use."""
+MOST_NAMES = 4
+"""The wanted name, the one with the incident's id, and what follows where those rooms are lost."""
 _GUEST = re.compile(r"[UW][A-Z0-9]{1,40}")
+_INCIDENT = re.compile(r"INC-[A-Z0-9]+-[0-9]+")
 _CHANNEL = re.compile(r"[CG][A-Z0-9]{1,40}")
 _UNFIT = re.compile("[^a-z0-9_-]+")
 _SHOWN_OTHERWISE = re.compile(r":[a-z0-9_+'-]+:|[<>]|\|[^ >]*|[^ -~]")
@@ -38,17 +43,18 @@ def room_name(text: str, incident: str) -> str:
     return _UNFIT.sub("-", plain).strip("-_")[:NAME_LIMIT].rstrip("-_") or incident.lower()
 
 
-def own_name(name: str, incident: str) -> str:
-    """The name with the incident's id after it, which no other incident's room has."""
-    own = incident.lower()
-    return f"{name[: NAME_LIMIT - len(own) - 1].rstrip('-_')}-{own}"
+def own_name(name: str, incident: str, nth: int = 1) -> str:
+    """The name with the incident's id after it, which no other incident's has; ``nth`` if that is lost."""
+    own = incident.lower() + (f"-{nth}" if nth > 1 else "")
+    return f"{name[: NAME_LIMIT - len(own) - 1].rstrip('-_')}-{own}".lstrip("-")
 
 
 class Rooms:
     """Finds or makes the one room of an incident."""
 
-    def __init__(self, calls: SlackCalls, private: bool, now: datetime) -> None:
-        self._calls, self._private, self._now = calls, private, now
+    def __init__(self, calls: SlackCalls, private: bool, now: datetime, lost: str | None = None) -> None:
+        """``lost`` is the room that it had and that cannot be used any more."""
+        self._calls, self._private, self._now, self.lost = calls, private, now, lost
 
     def of(self, wanted: str, incident: str) -> str:
         """The id of the incident's room. Raises DeliveryFailed.
@@ -57,11 +63,15 @@ class Rooms:
         """
         name = room_name(wanted, incident)
         made = self._made(name)
-        if made is None and incident.lower() not in name:
-            made = self._left_behind(name, incident) or self._made(name := own_name(name, incident))
-        if made is None:
-            found = self._found(name)
-            made = _id_of(found) if found is not None else None
+        if made is not None:
+            return made
+        own = incident.lower() in name
+        made = self._usable(self._found(name)) if own else self._left_behind(name, incident)
+        for nth in range(2 if own else 1, MOST_NAMES):
+            if made is not None:
+                break
+            named = own_name("" if own else name, incident, nth)
+            made = self._made(named) or self._usable(self._found(named))
         if made is None:
             raise DeliveryFailed(f"#{name} is taken in Slack, and the app does not see it", permanent=True)
         return made
@@ -79,25 +89,62 @@ class Rooms:
             raise DeliveryFailed("Slack made a room and did not say which", permanent=False)
         return made
 
+    def _usable(self, found: Mapping[str, Any] | None) -> str | None:
+        """The room's id, unless the app was removed from it, or it is the one that is lost."""
+        if found is None or found.get("is_member") is False:
+            return None
+        channel = _id_of(found)
+        return channel if channel != self.lost else None
+
     def _left_behind(self, name: str, incident: str) -> str | None:
-        """A room of that name that is this incident's: it says so, or nobody came to say whose it is.
+        """A room of that name that is this incident's: its topic says so or, where it has none, who made it
+        and what was said there.
 
         Raises DeliveryFailed (temporary) where that is being said just now.
         """
         try:
             found = self._found(name, ASIDE)
+            channel = self._usable(found)
+            if found is None or channel is None:
+                return None
+            topic = _topic_of(found)
+            if topic:
+                return channel if _is_of(topic, incident) else None
+            if not self._is_mine(found):
+                return None
         except DeliveryFailed:
             return None  # then the room gets a name of its own
-        if found is None or found.get("is_member") is False:
-            return None
-        topic = _topic_of(found)
-        if topic:
-            return _id_of(found) if _is_of(topic, incident) else None
-        created = found.get("created")
-        age = self._now.timestamp() - created if isinstance(created, int) else LEFT_BEHIND + 1
-        if age < BEING_MADE:
+        age, free = self._age(found), self._says_nothing_else(channel, incident)
+        if age < BEING_MADE and free is not False:
             raise DeliveryFailed(f"#{name} is being made in Slack", permanent=False, retry_after=BEING_MADE)
-        return _id_of(found) if age <= LEFT_BEHIND else None
+        return channel if free and age <= LEFT_BEHIND else None
+
+    def _age(self, found: Mapping[str, Any]) -> float:
+        created = found.get("created")
+        return self._now.timestamp() - created if isinstance(created, int) else LEFT_BEHIND + 1
+
+    def _is_mine(self, found: Mapping[str, Any]) -> bool:
+        """Whether this very app made the room."""
+        creator = found.get("creator")
+        return bool(creator) and creator == self._calls.write("auth.test", {}, ASIDE).get("user_id")
+
+    def _says_nothing_else(self, channel: str, incident: str) -> bool | None:
+        """Whether nothing was posted there, or something about this incident and nothing about another.
+
+        What Slack itself notes, of joining and the like, is not counted. None where it does not say.
+        """
+        arguments = {"channel": channel, "limit": str(SAID)}
+        try:
+            answer = self._calls.read("conversations.history", arguments, ASIDE)
+        except DeliveryFailed:
+            return None
+        told = [
+            str(each.get("text"))
+            for each in _list_of(answer.get("messages"))
+            if isinstance(each, dict) and each.get("subtype") in (None, "bot_message")
+        ]
+        about = {found for text in told for found in _INCIDENT.findall(text)}
+        return not answer.get("has_more") and (about == {incident} if told else True)
 
     def _found(self, name: str, at_most: float | None = None) -> Mapping[str, Any] | None:
         wanted = {

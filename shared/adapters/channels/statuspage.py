@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import time
 from datetime import datetime
 from typing import Any
 
 from shared.adapters.channels.current_secret import with_current_secret
-from shared.adapters.channels.downstream import as_json, by_loudness, field_of, place, secret_of
-from shared.adapters.channels.http_post import HttpPost, provider_id
+from shared.adapters.channels.downstream import by_loudness, secret_of
+from shared.adapters.channels.http_post import HttpPost
+from shared.adapters.channels.statuspage_entries import ENTRY_ID, GONE, Entries, Listed
 from shared.adapters.channels.wording import one_line, own_words, shortened
 from shared.domain.delivery import Kind, Message
 from shared.domain.errors import DeliveryFailed
 from shared.domain.plan import Channel as ChannelSpec
 from shared.ports import Accepted, Secrets
 
-VENDOR = "https://api.statuspage.io"
+log = logging.getLogger(__name__)
+
 NEWS: frozenset[Kind] = frozenset({"escalation", "manual", "inform", "update", "cleared", "resolved"})
 """Kinds that say something of the incident; the others are for people who work on it."""
 PHASES = ("investigating", "identified", "monitoring", "resolved")
 IMPACTS = "critical,major,minor"
 COMPONENT = {"critical": "major_outage", "major": "partial_outage", "minor": "degraded_performance"}
 NAME_LIMIT, BODY_LIMIT = 200, 16_000
-GONE = frozenset({404, 410})
-TOO_MANY = 420
-"""Statuspage's own word for 429: one call a second."""
-LEAVES_TIME = 10.0
-"""Seconds that an update may have taken for a second call to fit into the port's 30."""
-_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+FOR_MAKING = 12.0
+"""Seconds that must be left for an entry to be made; else the next try makes it."""
 _TAG = re.compile("<(?=[A-Za-z/!?])")
 
 
@@ -54,37 +52,85 @@ class StatuspageChannel:
         Raises DeliveryFailed or SecretUnavailable.
         """
         _refuse_what_is_not_for_the_public(message)
-        secret = secret_of(spec, "its API key")
-        entries = f"/v1/pages/{_page(spec)}/incidents"
-        stated = entry(message, spec.options.get("impact"), _components(spec, to))
-        known = message.first_id if message.first_id and _ID.fullmatch(message.first_id) else None
+        secret, components = secret_of(spec, "its API key"), _components(spec, to)
+        page, stated = _page(spec), entry(message, spec.options.get("impact"), components)
+        mark = {"incident": message.incident, "components": ",".join(components)}
+        known = message.first_id if message.first_id and ENTRY_ID.fullmatch(message.first_id) else None
 
-        def call(method: str, path: str, incident: dict[str, Any], key: str) -> Accepted:
-            headers = {
-                "Content-Type": "application/json",
-                "Authorization": f"OAuth {key.strip()}",
-                "Idempotency-Key": idempotency_key,
-            }
-            where, sent = place(spec, VENDOR, path), as_json({"incident": incident})
-            try:
-                answer = self._http.send(method, where, sent, headers, now)
-            except DeliveryFailed as failure:
-                raise _as_temporary(failure) from None
-            return Accepted(answer.status, provider_id(field_of(answer.body, "id")) or known)
+        def attempt(key: str) -> Accepted:
+            entries = Entries(self._http, spec, page, key, idempotency_key, mark, now)
+            return _told(entries, known, stated, _name(message))
 
-        def post(key: str) -> Accepted:
-            if known is not None:
-                started = time.monotonic()
-                try:
-                    return call("PATCH", f"{entries}/{known}", stated, key)
-                except DeliveryFailed as failure:
-                    if failure.status not in GONE:
-                        raise
-                if time.monotonic() - started > LEAVES_TIME:
-                    raise DeliveryFailed("its entry is gone, which took long to find out", permanent=False)
-            return call("POST", entries, {"name": _name(message)} | stated, key)
+        return with_current_secret(secrets, secret, attempt)
 
-        return with_current_secret(secrets, secret, post)
+
+def _told(entries: Entries, known: str | None, stated: dict[str, Any], name: str) -> Accepted:
+    """By the entry on record, else by one that a lost answer or another send has left, else by a new one."""
+    accepted = _gone_on(entries, known, stated) if known is not None else None
+    if accepted is None:
+        listed = entries.listed()
+        if listed:
+            accepted = _brought_up(entries, listed[0], stated)
+        else:
+            accepted = _made(entries, {"name": name} | stated)
+    if stated["status"] == "resolved":
+        _tidy(entries, accepted.provider_id)
+    return accepted
+
+
+def _gone_on(entries: Entries, known: str, stated: dict[str, Any]) -> Accepted | None:
+    try:
+        return entries.changed(known, stated)
+    except DeliveryFailed as failure:
+        if failure.status not in GONE:
+            raise
+    return None
+
+
+def _brought_up(entries: Entries, there: Listed, stated: dict[str, Any]) -> Accepted:
+    """Tell the news by an entry that was found, unless it tells later ones already."""
+    if there.as_of > entries.as_of:
+        return Accepted(200, there.id)
+    accepted = _gone_on(entries, there.id, stated)
+    if accepted is None:
+        raise DeliveryFailed("its entry was deleted a moment ago", permanent=False)
+    return accepted
+
+
+def _made(entries: Entries, stated: dict[str, Any]) -> Accepted:
+    """A new entry; where two sends made theirs at the same time, the one with the later news stays.
+
+    Both see that alike, whoever looks first, for the entries themselves say as of when they are.
+    """
+    if entries.left < FOR_MAKING:
+        raise DeliveryFailed("that it has no entry took long to find out", permanent=False)
+    made = entries.made(stated)
+    try:
+        listed = entries.listed(aside=True)
+        if made.provider_id not in {each.id for each in listed}:
+            return made
+        stays, *others = listed
+        if stays.id != made.provider_id:
+            news = {key: value for key, value in stated.items() if key != "name"}
+            made = _brought_up(entries, stays, news)
+    except DeliveryFailed as failure:
+        log.warning("whether a page has two entries of one incident is not known: %s", failure)
+        return made
+    for each in others:
+        entries.delete(each.id)
+    return made
+
+
+def _tidy(entries: Entries, kept: str | None) -> None:
+    """With the end: an entry beside the one that says so would stay open for ever."""
+    if kept is None:
+        return
+    try:
+        for each in entries.listed(aside=True):
+            if each.id != kept and not each.over:
+                entries.delete(each.id)
+    except DeliveryFailed as failure:
+        log.warning("whether a page has another entry of the incident is not known: %s", failure)
 
 
 def entry(message: Message, impacts: str | None, components: tuple[str, ...]) -> dict[str, Any]:
@@ -130,19 +176,13 @@ def _untagged(text: str) -> str:
 
 def _page(spec: ChannelSpec) -> str:
     page = spec.options.get("page", "")
-    if not _ID.fullmatch(page):
+    if not ENTRY_ID.fullmatch(page):
         raise DeliveryFailed(f'channel "{spec.name}" names no page', permanent=True)
     return page
 
 
 def _components(spec: ChannelSpec, to: str | None) -> tuple[str, ...]:
     named = tuple(each.strip() for each in (to or "").split(",") if each.strip())
-    if not all(_ID.fullmatch(each) for each in named):
+    if not all(ENTRY_ID.fullmatch(each) for each in named):
         raise DeliveryFailed(f'an address on channel "{spec.name}" is no list of components', permanent=True)
     return named
-
-
-def _as_temporary(failure: DeliveryFailed) -> DeliveryFailed:
-    if failure.status != TOO_MANY:
-        return failure
-    return DeliveryFailed(str(failure), permanent=False, status=TOO_MANY, retry_after=failure.retry_after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.adapters.channels.http_post import HttpPost
-from shared.adapters.channels.short_text import short_text
+from shared.adapters.channels.short_text import short_text, takes_replies
 from shared.adapters.channels.twilio_api import Form, callback, create, number_of
 from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed
@@ -37,8 +37,13 @@ class TwilioSmsChannel:
         form: Form = [
             ("To", number_of(to, spec)),
             ("MessagingServiceSid" if sender.startswith("MG") else "From", sender),
-            ("Body", short_text(message)),
+            ("Body", short_text(message, can_reply=_hears(spec) and takes_replies(sender))),
         ]
         if (receipts := callback(message.answering, "receipt")) is not None:
             form.append(("StatusCallback", receipts))
         return create(self._http, spec, "Messages", form, idempotency_key, secrets, now)
+
+
+def _hears(spec: ChannelSpec) -> bool:
+    """Whether a reply can be proven to be Twilio's: it signs with the auth token, never with an API key."""
+    return "key" not in spec.options or "auth_token_secret" in spec.options

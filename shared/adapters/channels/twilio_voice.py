@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.adapters.channels.http_post import HttpPost
 from shared.adapters.channels.short_text import spoken_text
 from shared.adapters.channels.twilio_api import Form, callback, create, number_of
-from shared.adapters.twiml import KEYS, RESPONSE, gather, say
+from shared.adapters.twiml import RESPONSE, gather, keys, say
 from shared.domain.delivery import Message
 from shared.domain.errors import DeliveryFailed
 from shared.domain.plan import Channel as ChannelSpec
@@ -54,8 +54,9 @@ class TwilioVoiceChannel:
 def script(message: Message, options: Mapping[str, str]) -> str:
     """The call as TwiML: everything twice, for whoever needed a moment to listen."""
     told = spoken_text(message)
-    keys = callback(message.answering, "voice")
-    if keys is None:
+    action = callback(message.answering, "voice")
+    if message.answering is None or action is None:
         return RESPONSE.format(say(told, options) * 2)
-    asked = gather(say(f"{told} {KEYS}", options), keys)
+    offered = keys(resolvable=message.answering.resolvable)
+    asked = gather(say(f"{told} {offered}", options), action)
     return RESPONSE.format(asked * 2 + say("No key was pressed. Goodbye.", options))

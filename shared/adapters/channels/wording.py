@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC
 from html import unescape
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from shared.domain.delivery import Kind, Message
 
@@ -133,7 +133,7 @@ def title(message: Message) -> str:
 
 def facts(message: Message) -> list[tuple[str, str]]:
     """What a responder looks for first, as label and one-line value."""
-    opened = message.opened_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    opened = message.opened_at.astimezone(ZoneInfo(message.timezone)).strftime("%Y-%m-%d %H:%M:%S %Z")
     drill = {"Drill": message.drill} if message.drill is not None else {}
     values = drill | {
         "Incident": message.incident,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 from shared.domain.errors import SecretUnavailable, TooLarge, Unauthenticated
@@ -13,6 +15,10 @@ from shared.ports import Plans, Secrets
 
 LARGEST_BODY = 64 * 1024
 ASK_AGAIN_AFTER = timedelta(minutes=1)
+AT_ONCE = 16
+"""Secrets that are asked for at the same time."""
+SECONDS = 1.5
+"""What one call may spend on secrets: Slack waits for three seconds, and something has to be done yet."""
 Signature = Callable[[str], str | None]
 """What a secret's value makes of the call; None where it can be no key."""
 
@@ -32,15 +38,17 @@ class SignedPlans:
         """The plans whose secret makes the ``given`` signature; at least one.
 
         Where none does, the secrets are read once more: one may have been rotated since. A secret that is not
-        available keeps nobody out who proves another. Raises Unauthenticated, SecretUnavailable.
+        available in time keeps nobody out who proves another. Raises Unauthenticated, SecretUnavailable.
         """
         candidates = [(plan, name) for plan in self._plans.all() if (name := self._named(plan))]
         names = list(dict.fromkeys(name for _, name in candidates))
-        signs, missing = self._signing(names, signature, given)
+        until = time.monotonic() + SECONDS
+        signs, missing = self._signing(names, signature, given, until)
         if not signs and names and self._may_ask_again(now):
             for name in names:
-                self._secrets.forget(name)
-            signs, missing = self._signing(names, signature, given)
+                self._secrets.recheck(name)
+            if time.monotonic() < until:  # else the next call finds what was rotated
+                signs, missing = self._signing(names, signature, given, until)
         if not signs and missing is not None:
             raise missing
         if not signs:
@@ -48,13 +56,23 @@ class SignedPlans:
         return tuple(plan for plan, name in candidates if name in signs)
 
     def _signing(
-        self, names: Sequence[str], signature: Signature, given: str
+        self, names: Sequence[str], signature: Signature, given: str, until: float
     ) -> tuple[set[str], SecretUnavailable | None]:
+        """The names of the secrets that sign it; and why one is missing, where one is."""
+        if not names:
+            return set(), None
+        threads = ThreadPoolExecutor(min(len(names), AT_ONCE), thread_name_prefix="tocsin-signed")
+        asked = {name: threads.submit(self._secrets.accepted, name) for name in names}
+        wait(asked.values(), timeout=max(until - time.monotonic(), 0.0))
+        threads.shutdown(wait=False, cancel_futures=True)
         signs: set[str] = set()
         missing: SecretUnavailable | None = None
-        for name in names:
+        for name, answer in asked.items():
+            if not answer.done() or answer.cancelled():
+                missing = SecretUnavailable(f'secret "{name}": the vault did not answer in time')
+                continue
             try:
-                if _is_among(given, [signature(value) for value in self._secrets.accepted(name)]):
+                if _is_among(given, [signature(value) for value in answer.result()]):
                     signs.add(name)
             except SecretUnavailable as error:
                 missing = error

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import unescape
@@ -22,8 +23,10 @@ from shared.ports import Plans, Secrets
 
 FRESH_SECONDS = 300
 SCHEME = "HMAC "
-TITLE_LIMIT, TEXT_LIMIT, MOST_TEXTS = 600, 3_000, 7
-"""UTF-16 units as sent; all together they stay below Teams' 28 KB."""
+BUDGET = 24 * 1024
+"""Bytes of a whole answer as sent (JSON, UTF-8): below Teams' 28 KB."""
+TITLE_LIMIT, LABEL_LIMIT, MOST_LINKS = 600, 100, 5
+"""UTF-16 units, and a number; with these, some of the budget is always left for texts."""
 _MENTION, _MENTIONED = (re.compile(tag, re.IGNORECASE) for tag in (r"<at\b[^<>]*>", r"</at\s*>"))
 _BREAK = re.compile(r"<(?:br|/p|/div|/li)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
@@ -69,11 +72,37 @@ class TeamsViews:
 
     def shown(self, answer: Answer) -> dict[str, Any]:
         """A message in Markdown in which nothing of a hostile text is markup."""
-        parts = [f"**{escaped(cleaned(answer.title), TITLE_LIMIT)}**"]
-        parts += [escaped(cleaned(text), TEXT_LIMIT) for text in answer.texts[:MOST_TEXTS] if text.strip()]
         links = [(label, safe_link(url)) for label, url in answer.links]
-        parts += [f"[{escaped(label, 100)}]({url})" for label, url in links if url is not None]
-        return {"type": "message", "textFormat": "markdown", "text": "\n\n".join(parts)}
+        shown = [f"[{escaped(label, LABEL_LIMIT)}]({url})" for label, url in links if url is not None]
+        title = f"**{escaped(cleaned(answer.title), TITLE_LIMIT)}**"
+        return _within_budget([title], [cleaned(text) for text in answer.texts], shown[:MOST_LINKS])
+
+
+def _within_budget(parts: list[str], texts: list[str], links: list[str]) -> dict[str, Any]:
+    """As many texts as there is room for, the last one cut; then the links."""
+    for text in filter(None, texts):
+        longer = [*parts, escaped(text, BUDGET)]
+        if not _fits(longer, links):
+            return _message([*parts, _cut(text, parts, links)], links[1:])
+        parts = longer
+    return _message(parts, links)
+
+
+def _cut(text: str, before: list[str], links: list[str]) -> str:
+    """As much of a text as there is room for, with the first link, which leads to the whole."""
+
+    def cut(limit: int) -> str:
+        return " ".join([escaped(text, limit).removesuffix("…") + "…", *links[:1]])
+
+    return cut(bisect_left(range(1, BUDGET), True, key=lambda n: not _fits([*before, cut(n)], links[1:])))
+
+
+def _message(parts: list[str], links: list[str]) -> dict[str, Any]:
+    return {"type": "message", "textFormat": "markdown", "text": "\n\n".join([*parts, *links])}
+
+
+def _fits(parts: list[str], links: list[str]) -> bool:
+    return len(json.dumps(_message(parts, links), ensure_ascii=False).encode()) <= BUDGET
 
 
 def plain(text: str) -> str:

@@ -68,7 +68,15 @@ class AcsEvents:
         _verify(call, secrets.accepted(name))
         return [said for event in events if (said := _said(event, spec.kind)) is not None]
 
-    def answer(self, what: str, sentence: str | None, spec: ChannelSpec, *, again: bool = False) -> Answer:  # noqa: ARG002
+    def answer(
+        self,
+        what: str,
+        sentence: str | None,
+        spec: ChannelSpec,  # noqa: ARG002
+        *,
+        again: bool = False,  # noqa: ARG002
+        resolvable: bool = True,  # noqa: ARG002
+    ) -> Answer:
         """Event Grid reads only the status; the echo of a handshake is all that it is ever told."""
         if sentence is None or what != "handshake":
             return Answer()
@@ -123,9 +131,10 @@ def _handshake(events: Sequence[Event]) -> Handshake:
 
 def _said(event: Event, kind: str) -> Heard | None:
     data, type_ = event["data"], event.get("eventType")
-    at = _instant(data.get("receivedTimestamp") or event.get("eventTime"))
+    at = _instant(data.get("receivedTimestamp")) or _instant(event.get("eventTime"))
     if kind == "acs-sms" and type_ == SMS_RECEIVED:
-        return Reply(_text(data.get("from")), _text(data.get("message")))
+        id_ = _text(data.get("messageId")) or _text(event.get("id"))
+        return Reply(_text(data.get("from")), _text(data.get("message")), id_, at) if id_ else None
     if kind == "acs-sms" and type_ == SMS_REPORT:
         state, tag = SMS_STATES.get(_text(data.get("deliveryStatus")).lower()), _text(data.get("tag"))
         return Told(state, tag, provider_id(data.get("messageId")), at) if state and tag else None

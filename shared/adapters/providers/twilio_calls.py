@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from shared.adapters.channels.http_post import provider_id
 from shared.adapters.channels.short_text import heard, short_answer
-from shared.adapters.twiml import KEYS, RESPONSE, gather, message, say
+from shared.adapters.twiml import RESPONSE, gather, keys, message, say
 from shared.domain.errors import Fault, InvalidInput, Unauthenticated
 from shared.domain.heard import Answer, Call, Heard, KeyPress, Reply, Told
 from shared.domain.plan import Channel as ChannelSpec
@@ -57,22 +57,31 @@ class TwilioCalls:
         self._verify(call, fields, spec, secrets)
         stated = dict(fields)
         if call.what == "reply":
-            return [] if stated.get("OptOutType") else [Reply(stated.get("From", ""), stated.get("Body", ""))]
+            return [_reply(stated)] if stated.get("MessageSid") and not stated.get("OptOutType") else []
         token = dict(parse_qsl(call.path.partition("?")[2])).get("token", "")
         if call.what == "voice":
-            return [KeyPress(token, stated.get("Digits", ""))]
+            return [KeyPress(token, stated.get("Digits", ""), stated.get("CallSid", ""))]
         state = STATES.get(stated.get("MessageStatus") or stated.get("CallStatus") or "")
         sid = provider_id(stated.get("MessageSid") or stated.get("CallSid"))
         return [Told(state, token, sid, _instant(stated.get("Timestamp")))] if state else []
 
-    def answer(self, what: str, sentence: str | None, spec: ChannelSpec, *, again: bool = False) -> Answer:
-        """``sentence`` read aloud; ``again`` asks for another key."""
+    def answer(
+        self,
+        what: str,
+        sentence: str | None,
+        spec: ChannelSpec,
+        *,
+        again: bool = False,
+        resolvable: bool = True,
+    ) -> Answer:
+        """``sentence`` read aloud; ``again`` asks for another key, where ``resolvable`` also to resolve."""
         if what == "receipt":
             return Answer()
         if sentence is None:
             return _twiml("")
         if again:
-            return _twiml(gather(say(f"{heard(sentence, ANSWER_HEARD)}. {KEYS}", spec.options)))
+            offered = keys(resolvable=resolvable)
+            return _twiml(gather(say(f"{heard(sentence, ANSWER_HEARD)}. {offered}", spec.options)))
         return _twiml(say(f"{heard(sentence, ANSWER_HEARD)}.", spec.options))
 
     def text_back(
@@ -108,6 +117,11 @@ def signature(auth_token: str, text: str) -> str:
     """Base 64 of the HMAC-SHA1 that Twilio makes of an address and the sorted fields after it."""
     digest = hmac.new(auth_token.encode("utf-8"), text.encode("utf-8", "replace"), hashlib.sha1)
     return base64.b64encode(digest.digest()).decode("ascii")
+
+
+def _reply(stated: Mapping[str, str]) -> Reply:
+    """It is not told when it was received."""
+    return Reply(stated.get("From", ""), stated.get("Body", ""), stated["MessageSid"])
 
 
 def _twiml(inside: str) -> Answer:
