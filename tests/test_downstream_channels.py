@@ -428,8 +428,9 @@ def test_a_vault_that_does_not_answer_leaves_pagerduty_s_refusal_for_another_try
 ) -> None:
     receiver.script([400])
     secrets = RotatedSecrets("old-key", None)
-    with pytest.raises(SecretUnavailable):
-        PagerDutyChannel(http).send(a_message(), a_pager("pagerduty", receiver), None, KEY, secrets, NOON)
+    pager = a_pager("pagerduty", receiver)
+    failure = failure_of(lambda: PagerDutyChannel(http).send(a_message(), pager, None, KEY, secrets, NOON))
+    assert (failure.permanent, failure.status) == (False, 400)
 
 
 @BOTH

@@ -370,3 +370,24 @@ def test_the_last_way_is_tried_again_where_the_key_may_be_being_rotated(status: 
         page.after(Attempt(NOON, accepted=False, status=status), permanent=True, retry_after=None).state
         == state
     )
+
+
+def test_what_we_gave_up_is_not_gone_on_with_twice_when_its_provider_says_so_too() -> None:
+    course = Proof(rules(), PEOPLE)
+    page = refused(course.to("oncall"), NOON + seconds(5))
+    course.settles(page, at=NOON + seconds(5))
+    before = len(course.owed)
+    assert types(course.hears(page, "undelivered", NOON + seconds(9))) == ["receipt"]
+    assert course.hears(page, "undelivered", NOON + seconds(10)) == []
+    assert len(course.owed) == before
+
+
+def test_a_page_that_lands_after_a_change_brings_its_card_up_to_date_though_it_was_shown_before() -> None:
+    course = Proof(rules(), living())
+    course.settles(taken(course.to("oncall"), NOON), at=NOON)
+    course.does(Escalate("oncall"), NOON + minutes(2))
+    late = replace(taken(course.to("oncall"), NOON + minutes(3)), looked=looks(course.incident))
+    course.does(Acknowledge(), NOON + minutes(2.5))
+    course.owed = [each for each in course.owed if each.message.kind != "refresh"]
+    course.settles(late, at=NOON + minutes(3))
+    assert [each.message.kind for each in course.owed if each.contact == "oncall"] == ["refresh"]

@@ -10,12 +10,13 @@ import pytest
 
 from shared.domain import throttle
 from shared.domain.cadence import PostUpdate
+from shared.domain.change import MOST_ROWS
 from shared.domain.delivery import Delivery
 from shared.domain.matrix import Updates
-from shared.domain.plan import Rules
-from shared.domain.response import Acknowledge, Escalate, Reopen, Resolve
+from shared.domain.plan import ReviewRule, Rules
+from shared.domain.response import Acknowledge, Escalate, Reopen, Resolve, respond
 from tests.afterwards import Course, types, words
-from tests.builders import NOON, a_directory, a_severity, minutes, seconds, some_rules, unthrottled
+from tests.builders import NOON, a_directory, a_severity, hours, minutes, seconds, some_rules, unthrottled
 
 WINDOW = timedelta(seconds=60)
 TICK = seconds(0.000001)
@@ -213,3 +214,33 @@ def test_an_update_that_was_held_back_is_said_before_the_incident_is_said_to_be_
     assert [kind for kind, _ in said] == ["update", "update", "resolved"]
     assert said[1][1] < said[2][1], "what was owed for earlier is sent first"
     assert course.incident.held_back == ()
+
+
+def test_a_page_to_a_step_that_is_joined_by_another_still_knows_its_step() -> None:
+    course = Course(climbing(0, 3600))
+    course.does(Escalate("oncall"), NOON + seconds(1))
+    course.does(Escalate(), NOON + seconds(2))
+    course.does(Escalate("oncall"), NOON + seconds(3))
+    assert course.incident.held_back[0].rung == (1, 2)
+
+
+@pytest.mark.parametrize("drill", [None, "friday"])
+def test_an_incident_of_which_very_much_waits_to_be_said_still_ends(drill: str | None) -> None:
+    names = tuple(f"team-{n}" for n in range(20))
+    owed = tuple(Updates(audience, notify=names) for audience in ("internal", "external"))
+    severity = replace(a_severity("P1", steps=(), respond_within=None, resolve_within=None), updates=owed)
+    rules = replace(some_rules(severity), review=ReviewRule(("P1",), hours(48), notify=names))
+    course = Course(rules, a_directory(manager=("log",), **dict.fromkeys(names, ("log",))), drill)
+    for text, at in (("one", 0), ("two", 1), ("three", 2)):
+        course.does(
+            PostUpdate("investigating", words(text)), NOON + hours(23) + minutes(59) + seconds(30 + at)
+        )
+    change = respond(
+        course.incident, Resolve(), rules, course.directory, "person:1", None, course.now + seconds(1)
+    )
+    assert change is not None
+    assert change.after.status == "resolved"
+    assert len(change.events) + len(change.owed) + len(change.texts) + 2 <= MOST_ROWS
+    if drill:
+        course.passes(NOON + hours(24))
+        assert course.incident.status == "resolved"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.domain.briefing import span_in_words
 from shared.domain.cadence import lapse_update, remind
 from shared.domain.catching_up import catch_up
-from shared.domain.change import RESERVE, TOCSIN, Change, Draft, looks, stamp_or_none
+from shared.domain.change import MOST_ROWS, RESERVE, TOCSIN, Change, Draft, looks, stamp_or_none
 from shared.domain.deadlines import Lapse, dues, span_after
 from shared.domain.delivery import PAGES, Delivery
 from shared.domain.incident import SHOWN_KEPT, Incident
@@ -65,7 +65,7 @@ def fire_lapsed(draft: Draft, limit: datetime, *, inclusive: bool) -> None:
         if not clocks or clocks[0][0] > limit or (clocks[0][0] == limit and not inclusive):
             return
         due, lapse = clocks[0]
-        if draft.room < (closing_rows(draft) if lapse == "drill" else RESERVE):
+        if draft.room < (min(closing_rows(draft), MOST_ROWS - 2) if lapse == "drill" else RESERVE):
             draft.complete = False
             return
         _ACTS[lapse](draft, due)
@@ -151,9 +151,10 @@ def _show(draft: Draft, delivery: Delivery, event: Event) -> None:
     shown, incident = f"{delivery.nth} {delivery.contact}", draft.incident
     if channel is None or channel.kind not in LIVE or delivery.message.audience != "internal":
         return
-    if shown in incident.shown or len(incident.shown) >= SHOWN_KEPT:
-        return
-    draft.set(shown=(*incident.shown, shown))
+    if shown not in incident.shown:
+        if len(incident.shown) >= SHOWN_KEPT:
+            return
+        draft.set(shown=(*incident.shown, shown))
     if delivery.looked is not None and delivery.looked != looks(incident):
         draft.refresh(delivery.contact, delivery.nth, event)
 

@@ -47,7 +47,7 @@ def paused(ladder: Ladder, severity: Severity) -> Ladder:
     """The ladder once somebody has answered: it rests, unless a step to come is for the unresolved."""
     ends = [step.unless or severity.until for step in severity.steps[ladder.step :]]
     goes_on = severity.until == "resolved" or "resolved" in ends
-    return replace(ladder, running=goes_on, fresh=False)
+    return replace(ladder, running=goes_on, fresh=False, because="")
 
 
 def fire_step(draft: Draft, due: datetime) -> None:
@@ -186,4 +186,4 @@ def _pass_over(draft: Draft, due: datetime) -> None:
     }
     draft.event("step-passed", TOCSIN, data, due)
     passed = ladder.step if ladder.passed is None else ladder.passed
-    draft.set(ladder=replace(ladder, step=ladder.step + 1, at=None, passed=passed))
+    draft.set(ladder=replace(ladder, step=ladder.step + 1, at=None, passed=passed, because=""))

@@ -147,7 +147,8 @@ def resolve(
     now: datetime,
 ) -> None:
     """End it: clocks stop, the ladder ends, and whoever was told of it is told; a review may be due."""
-    for held in [each for each in draft.incident.held_back if each.kind == "update"]:
+    spare = max(0, draft.room - closing_rows(draft)) // 2  # what has no room here keeps its own time
+    for held in [each for each in draft.incident.held_back if each.kind == "update"][:spare]:
         catch_up(draft, held, draft.recorded_at)
     incident = draft.incident
     event = draft.event("resolved", actor, {"by": by, "code": code}, occurred_at, text)
@@ -190,8 +191,7 @@ def closing_rows(draft: Draft) -> int:
     updates = sum(len(each.notify) for each in draft.severity.updates)
     outside, rule = len(draft.incident.outsiders), draft.rules.review
     told = MOST_TOLD + outside + updates + (len(rule.notify) if rule else 0)
-    held = sum(each.kind == "update" for each in draft.incident.held_back)
-    return 8 + told + len(draft.rules.alarm) + 2 * held
+    return 8 + told + len(draft.rules.alarm)
 
 
 def end_drill(draft: Draft, due: datetime) -> None:

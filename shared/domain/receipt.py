@@ -30,8 +30,11 @@ def hear_receipt(
 ) -> Change | None:
     """Put it on record, once; what did not arrive goes on to the contact's next way. None: it is known."""
     delivery, known = receipt.delivery, f"{receipt.delivery.id} {receipt.state}"
-    if known in incident.receipts:
+    too_late = f"{known}-late"
+    if {known, too_late} & set(incident.receipts):
         return None
+    given_up = receipt.state == "undelivered" and delivery.state == "failed"
+    known = too_late if given_up else known  # our own failure goes on to the next way
     draft = Draft(incident, incident, rules, directory, now)
     draft.keep_waiting()
     data = {
@@ -45,7 +48,7 @@ def hear_receipt(
     event = draft.event("receipt", actor, data, at)
     draft.set(receipts=(*incident.receipts, known)[-RECEIPTS_KEPT:])
     arrived = {f"{delivery.id} delivered", f"{delivery.id} read"} & set(incident.receipts)
-    let_be = delivery.moot(incident.status) or delivery.message.kind == "refresh" or arrived
+    let_be = delivery.moot(incident.status) or delivery.message.kind == "refresh" or arrived or given_up
     if receipt.state == "undelivered" and not let_be:
         fail_over(draft, delivery, event)
     return draft.finish()

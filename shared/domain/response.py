@@ -314,4 +314,4 @@ def _refuse_if_resolved(incident: Incident) -> None:
 
 
 def _climbed(ladder: Ladder) -> Ladder:
-    return replace(ladder, step=ladder.step + 1, at=None)
+    return replace(ladder, step=ladder.step + 1, at=None, because="")

@@ -56,6 +56,7 @@ def hold(incident: Incident, contact: str, telling: Telling, until: datetime) ->
         count=before.count + 1,
         reason=_reasons(before.reason, fresh.reason),
         words=tuple(dict.fromkeys((*before.words, *words))),
+        rung=telling.rung or before.rung,
     )
     return tuple(joined if each is before else each for each in incident.held_back)
 

@@ -71,9 +71,11 @@ class Deliver:
             return [self._try(item, setting, clock) for item in due]
         tries: list[Future[Owed | None]] = []
         with ThreadPoolExecutor(min(AT_ONCE, len(due))) as pool:
+            latest: list[Future[Owed | None]] = []
             for _, together in groupby(sorted(due, key=_cause), key=_cause):
-                wait(tries, timeout=HEAD_START)
-                tries += [pool.submit(self._try, item, setting, clock) for item in together]
+                wait(latest, timeout=HEAD_START)
+                latest = [pool.submit(self._try, item, setting, clock) for item in together]
+                tries += latest
             known, slow = wait(tries, timeout=HEAD_START)
             if known and slow and self.queue is not None:
                 self.queue.send(setting.incident.id)
