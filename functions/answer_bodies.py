@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 import azure.functions as func
 from pydantic import Field, ValidationError
+from typing_extensions import TypedDict
 
 from functions.bodies import Body, Prose, read_body
 from shared.domain.errors import Fault, InvalidInput, TooLarge
