@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from local import azurite
 from shared.adapters import table_rows as rows
 from shared.adapters.deadline_index import deadline_key, shard_of
 from shared.adapters.entity_groups import Operation, create, submit
+from shared.domain.plan import Storm
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, some_rules
 from tests.stage import Stage
 
@@ -41,6 +43,7 @@ def _stage_with(folder: Path, open_incidents: int) -> Iterator[Stage]:
     with azurite.start(folder, in_memory=True) as storage, Stage(storage.connection_string) as stage:
         stage.rules(some_rules(a_severity(steps=STEPS, respond_within=None, resolve_within=None)))
         stage.directory(a_directory(oncall=("log",), manager=("log",)))
+        stage.plans.plan = replace(stage.plans.plan, storm=Storm(more_than=SWEEPS * DUE))  # each by itself
         for nth in range(DUE):
             stage.hear(an_alert(identity=f"due-{nth}", group=f"due-{nth}"))
         _open_many(stage, open_incidents - DUE)
