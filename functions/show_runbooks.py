@@ -9,6 +9,7 @@ import azure.functions as func
 
 from functions.caller import caller
 from functions.replies import answering, json_reply
+from functions.wanted_form import has, prefers
 from shared.app import app
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def show_runbook(req: func.HttpRequest) -> func.HttpResponse:
     who = caller(req, app().settings.authentication_on, "Reader")
     plan = req.route_params["plan"]
     runbook = app().show_runbooks.one(plan, req.route_params["name"], who)
-    kind = _preferred(req.headers.get("accept", ""))
+    kind = MARKDOWN if prefers(req.headers.get("accept", ""), MARKDOWN, JSON) else JSON
     headers = {"ETag": _tag(runbook, kind), "Cache-Control": "private, no-cache", "Vary": "Accept"}
-    if _has(req.headers.get("if-none-match", ""), headers["ETag"]):
+    if has(req.headers.get("if-none-match", ""), headers["ETag"]):
         return func.HttpResponse(status_code=304, mimetype=kind, headers=headers)
     if kind == MARKDOWN:
         safe = {**headers, "X-Content-Type-Options": "nosniff"}
@@ -69,28 +70,3 @@ def _tag(runbook: Runbook, kind: str) -> str:
     """Another one for each form: both have the same address."""
     digest = hashlib.sha256(f"{kind}\n{runbook.text}".encode()).hexdigest()
     return f'"{digest[:32]}"'
-
-
-def _has(stated: str, tag: str) -> bool:
-    return stated.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in stated.split(","))
-
-
-def _preferred(accept: str) -> str:
-    """Markdown where the caller prefers it to JSON."""
-    return MARKDOWN if _quality(accept, MARKDOWN) > _quality(accept, JSON) else JSON
-
-
-def _quality(accept: str, kind: str) -> float:
-    """How much an ``Accept`` header wants a media type: the ``q`` of the nearest range that holds it."""
-    ranges = (kind, f"{kind.partition('/')[0]}/*", "*/*")
-    wanted = dict(_range(each) for each in accept.lower().split(","))
-    return next((wanted[each] for each in ranges if each in wanted), 0.0)
-
-
-def _range(text: str) -> tuple[str, float]:
-    kind, *parameters = (each.strip() for each in text.split(";"))
-    stated = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-    try:
-        return kind, float(stated)
-    except ValueError:
-        return kind, 0.0
