@@ -17,10 +17,10 @@ from shared.domain.agenda import AgendaState, Duty, Gap, Reading
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.incident import Incident
 from shared.domain.oncall import Absence
-from shared.domain.plan import Calendar, Contact, Directory, Template
+from shared.domain.plan import Calendar, Channel, Contact, Directory, Reach, Template
 from shared.domain.schedule import Digest, Drill
 from shared.domain.timeline import first_break
-from tests.builders import NOON, an_alert, hours, minutes, seconds
+from tests.builders import NOON, a_directory, an_alert, hours, minutes, seconds
 from tests.faulty_storage import FaultyStorage
 from tests.keeper import Keeper, ics
 from tests.receivers import HttpReceiver, Reply
@@ -102,6 +102,17 @@ def test_a_digest_tells_each_contact_once_of_what_is_open(keeper: Keeper) -> Non
     ]
     assert (sent[0]["due"], sent[0]["late_seconds"]) == ("2026-11-18T13:00:00.000000Z", 60)
     assert first_break(keeper.journal_events()) is None
+
+
+def test_a_digest_goes_by_a_way_that_is_open_for_it_and_rings_no_phone(keeper: Keeper) -> None:
+    keeper.has(digests=(Digest("open", ("P1",), ("lead",), 13 * 60),))
+    reach = (Reach("phone", kinds=("escalation", "manual")), Reach("mail"))
+    known = replace(a_directory(), contacts={"lead": Contact("lead", reach=reach)})
+    keeper.directory(replace(known, channels={name: Channel(name, "log") for name in ("phone", "mail")}))
+    keeper.keep(NOON)
+    keeper.opened()
+    keeper.keep(NOON + hours(1))
+    assert [each["channel"] for each in keeper.noted("digest-sent")] == ["mail"]
 
 
 def test_an_empty_digest_is_not_sent_but_on_record_and_drills_do_not_count(keeper: Keeper) -> None:

@@ -50,10 +50,19 @@ def next_way(
 
     Where no way at all is open for it, all are: a message is quiet, never lost.
     """
-    known = ways(directory, contact)
-    found = [nth for nth, way in enumerate(known) if _is_open(way, severity, kind, directory.timezone, now)]
-    usable = [nth for nth in found or range(len(known)) if known[nth].name not in tried]
-    return (usable[0], len(usable) == 1) if usable else None
+    usable = [
+        (nth, way) for nth, way in open_ways(directory, contact, severity, kind, now) if way.name not in tried
+    ]
+    return (usable[0][0], len(usable) == 1) if usable else None
+
+
+def open_ways(
+    directory: Directory, contact: Contact, severity: str, kind: str, now: datetime
+) -> list[tuple[int, Way]]:
+    """The ways that are open for such a message, each with its place; where none is, all of them."""
+    known = list(enumerate(ways(directory, contact)))
+    found = [each for each in known if _is_open(each[1], severity, kind, directory.timezone, now)]
+    return found or known
 
 
 def _ways(directory: Directory, contact: Contact) -> Iterator[Way]:

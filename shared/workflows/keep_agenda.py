@@ -21,7 +21,7 @@ from shared.domain.journal import own_journal
 from shared.domain.plan import Contact, Plan
 from shared.domain.schedule import Digest
 from shared.domain.timeline import stamp
-from shared.domain.ways import ways
+from shared.domain.ways import open_ways
 from shared.ports import (
     AdvanceQueue,
     Agenda,
@@ -279,7 +279,8 @@ class KeepAgenda:
         """Try the contact's channels in order: the last tried, whether it took it, whether to try again."""
         plan, tried, again = run.plan, None, False
         contact = plan.directory.contacts.get(duty.contact or "", Contact("-"))
-        for way in ways(plan.directory, contact):
+        now = run.clock()
+        for _, way in open_ways(plan.directory, contact, message.severity, message.kind, now):
             spec = plan.directory.channels[way.channel]
             tried = spec.name
             key = ahead.duty_key(plan.name, duty)
