@@ -258,12 +258,13 @@ class Draft:
             if word is not None and word.says_nothing_beside(call):
                 del self.telling["word", contact]
         for owed in [owed for owed in self.telling if owed[1] not in known]:
-            self._miss(owed, alarm=True)
-        caught_up = [each for each in self.caught_up if self._is_there(*each)]
+            self._miss(owed[1], self.telling.pop(owed), alarm=True)
+        for contact, telling in [each for each in self.caught_up if each[0] not in known]:
+            self._miss(contact, telling, alarm=True)
         for owed in [owed for owed in self.telling if owed[1] not in known]:
-            self._miss(owed, alarm=False)
+            self._miss(owed[1], self.telling.pop(owed), alarm=False)
         spoken = [
-            (telling.kind, contact) for contact, telling in caught_up if self._catch_up(contact, telling)
+            (telling.kind, contact) for contact, telling in self.caught_up if self._catch_up(contact, telling)
         ]
         spoken += [
             (telling.kind, contact)
@@ -273,15 +274,6 @@ class Draft:
         if spoken or self.incident.spoken:
             self.set(spoken=throttle.spoken(self.incident, self.rules, spoken, self.recorded_at))
         self._refresh()
-
-    def _is_there(self, contact: str, caught_up: Telling) -> bool:
-        if contact in self.directory.contacts:
-            return True
-        data = {"contact": contact, "caused_by": caught_up.cause.seq}
-        event = self.event("contact-missing", TOCSIN, data)
-        if caught_up.kind != "alarm":
-            self.alarm(f"the plan has no contact {contact} any more", event)
-        return False
 
     def _catch_up(self, contact: str, caught_up: Telling) -> bool:
         """What has waited its window goes out now, with what is owed of its kind in this very change."""
@@ -324,8 +316,7 @@ class Draft:
         lane: Lane = "call" if joined else telling.lane
         self.telling[lane, contact] = telling.over(self.telling.get((lane, contact)))
 
-    def _miss(self, owed: tuple[Lane, str], *, alarm: bool) -> None:
-        telling, contact = self.telling.pop(owed), owed[1]
+    def _miss(self, contact: str, telling: Telling, *, alarm: bool) -> None:
         event = self.event("contact-missing", TOCSIN, {"contact": contact, "caused_by": telling.cause.seq})
         if alarm and telling.kind != "alarm":
             self.alarm(f"the plan has no contact {contact} any more", event)

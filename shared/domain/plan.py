@@ -319,6 +319,11 @@ class Template:
     body: str
     subject: str = ""
 
+    @property
+    def version(self) -> str:
+        """First 12 digits of the SHA-256 of subject, newline and body."""
+        return hashlib.sha256(f"{self.subject}\n{self.body}".encode()).hexdigest()[:12]
+
 
 @dataclass(frozen=True)
 class RunbookRule:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable
 from shared.domain.receipt import Receipt, ReceiptState, hear_receipt
 from shared.ports import AdvanceQueue, IncidentStore, Plans, RulesArchive
-from shared.workflows.punctuality import come_back
+from shared.workflows.punctuality import come_back, let_others_go_first
 
 MOST_TRIES = 8
 
@@ -49,7 +47,7 @@ class HearReceipt:
             try:
                 after = self.store.save(change, stored)[0].incident
             except Conflict:
-                time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+                let_others_go_first(tried)
                 continue
             come_back(self.queue, incident, after, now, owes=bool(change.owed))
             return

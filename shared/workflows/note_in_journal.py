@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +11,7 @@ from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.journal import note, own_journal
 from shared.domain.plan import Plan
 from shared.ports import Journals
+from shared.workflows.punctuality import let_others_go_first
 
 MOST_TRIES = 12
 
@@ -27,7 +26,7 @@ def note_in_journal(
             entry = note(before, type, TOCSIN, data, occurred_at, plan.rules.timezone, now)
             journals.append(before, tag, entry)
         except Conflict:
-            time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+            let_others_go_first(tried)
         else:
             return
     raise StoreUnavailable("too many others are writing to the journal")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -122,7 +121,7 @@ class PrepareMessage:
             first_id=self._first_id(delivery, incident) if spec.kind in FOLLOWS else None,
             room=self._room(message, setting, now) if spec.kind in ROOMS else None,
         )
-        version = _version(setting.plan, template) if template else None
+        version = setting.plan.templates[template].version if template else None
         said = body_hash(message, delivery.idempotency_key)
         return Ready(message, spec, way.to, said, template, version)
 
@@ -208,7 +207,6 @@ class PrepareMessage:
         plain = replace(addressed, words=_standard_words(addressed, said))
         if name is None:
             return plain, None
-        outside = message.audience == "external"
         told = briefing(
             incident,
             setting.rules,
@@ -216,7 +214,7 @@ class PrepareMessage:
             addressed,
             said,
             now,
-            phase=(incident.progress_outside if outside else incident.progress) or "",
+            phase=_phase(incident, message.audience),
             code=incident.code or "",
         )
         try:
@@ -262,8 +260,3 @@ def _phase(incident: Incident, audience: str) -> str:
     if incident.over:
         return "resolved"
     return (incident.progress_outside if audience == "external" else incident.progress) or "investigating"
-
-
-def _version(plan: Plan, template: str) -> str:
-    found = plan.templates[template]
-    return hashlib.sha256(f"{found.subject}\n{found.body}".encode()).hexdigest()[:12]

@@ -1,7 +1,10 @@
-"""Asks the queue to come back at a new deadline; whoever stored the deadline asks, so it is asked once."""
+"""Asks the queue to come back at a new deadline (whoever stored the deadline asks, so it is asked once), and
+lets others go first where several write at once."""
 
 from __future__ import annotations
 
+import random
+import time
 from datetime import datetime, timedelta
 
 from shared.domain.incident import Incident
@@ -25,3 +28,8 @@ def come_back(
         return
     if after.deadline - now < NEAR:
         queue.send(after.id, max(after.deadline - now, timedelta(0)))
+
+
+def let_others_go_first(tried: int) -> None:
+    """A pause of chance before the next try, longer the more were made: writers are spread."""
+    time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (guards nothing)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
-import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -17,7 +15,7 @@ from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.domain.timeline import Text
 from shared.ports import AdvanceQueue, IncidentStore, People, Plans, RulesArchive, Stored
-from shared.workflows.punctuality import come_back
+from shared.workflows.punctuality import come_back, let_others_go_first
 
 MOST_TRIES = 12
 _KEY = 24
@@ -70,7 +68,7 @@ class RespondToIncident:
             try:
                 done = self._apply(stored, command, plan, actor, applied, now, through)
             except Conflict:
-                time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+                let_others_go_first(tried)
                 continue
             if done is not None:
                 return done
@@ -87,7 +85,7 @@ class RespondToIncident:
             try:
                 return self._open(declaration, plan, actor, now)
             except Conflict:
-                time.sleep(random.uniform(0, 0.03 * (tried + 1)))  # noqa: S311  (spreads writers)
+                let_others_go_first(tried)
         raise StoreUnavailable("the new incident's place is taken; try again")
 
     def _open(self, declaration: Declaration, plan: Plan, actor: str, now: datetime) -> Incident:

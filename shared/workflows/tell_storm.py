@@ -3,7 +3,6 @@ told together, for whatever reason, goes out by itself: late rather than never."
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from shared.domain.errors import (
 from shared.domain.plan import Channel as ChannelSpec
 from shared.domain.plan import Plan
 from shared.domain.storm import Gathering, Kept, Member, Told
-from shared.domain.ways import Way, next_way, ways
+from shared.domain.ways import Way, open_ways, ways
 from shared.ports import Accepted, AdvanceQueue, Channel, IncidentStore, Owed, Secrets, Storms, Wording
 from shared.workflows.group_commit import GroupCommit
 
@@ -301,11 +300,7 @@ def _ways(plan: Plan, name: str, weight: tuple[str, str], now: datetime) -> list
     contact = known.contacts.get(name)
     if contact is None:
         return found
-    every, severity, kind = ways(known, contact), *weight
-    tried: list[str] = []
-    while (nth := next_way(known, contact, severity, kind, now, tried)) is not None:
-        way = every[nth[0]]
-        tried.append(way.name)
+    for _, way in open_ways(known, contact, *weight, now):
         spec = known.channels.get(way.channel)
         if spec is not None and storm.takes_digest(spec, way.to):
             found.append((way, spec))
@@ -321,10 +316,7 @@ def _told(
     sent_at: datetime,
     telling: _Telling,
 ) -> Told:
-    version = None
-    if template is not None:
-        text = telling.plan.templates[template]
-        version = hashlib.sha256(f"{text.subject}\n{text.body}".encode()).hexdigest()[:12]
+    version = telling.plan.templates[template].version if template is not None else None
     return Told(
         telling.clock(),
         sent_at,
