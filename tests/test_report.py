@@ -98,8 +98,9 @@ class Watched(Mapping[str, Any]):
 
 
 def documented() -> dict[str, set[str]]:
-    """Type of event -> every word in backticks of its row."""
-    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)$", DOC.read_text(encoding="utf-8"), re.MULTILINE)
+    """Type of event of an incident -> every word in backticks of its row."""
+    of_incidents, _, _ = DOC.read_text(encoding="utf-8").partition("## A plan's journal")
+    rows = re.findall(r"^\| `([a-z-]+)` \|(.*)$", of_incidents, re.MULTILINE)
     return {type_: set(re.findall(r"`([a-z_0-9-]+)`", row)) for type_, row in rows}
 
 

@@ -17,13 +17,19 @@ MOST_TRIES = 12
 
 
 def note_in_journal(
-    journals: Journals, plan: Plan, type: str, data: Mapping[str, Any], occurred_at: datetime, now: datetime
+    journals: Journals,
+    plan: Plan,
+    type: str,
+    data: Mapping[str, Any],
+    occurred_at: datetime,
+    now: datetime,
+    actor: str = TOCSIN,
 ) -> None:
     """Append one event to today's journal. Raises StoreUnavailable."""
     for tried in range(MOST_TRIES):
         try:
             before, tag = journals.journal(own_journal(plan.name, now))
-            entry = note(before, type, TOCSIN, data, occurred_at, plan.rules.timezone, now)
+            entry = note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
             journals.append(before, tag, entry)
         except Conflict:
             let_others_go_first(tried)
