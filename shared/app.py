@@ -1,8 +1,7 @@
-"""Wiring: the only file that knows which adapter stands behind each port; built on first use."""
+"""Wiring: which adapters stand behind each workflow; built on first use. What they share: `foundation`."""
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -12,21 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from shared.adapters.advance_queue import StorageAdvanceQueue
-    from shared.adapters.agenda_table import AgendaTable
     from shared.adapters.answer_page import AnswerPage
-    from shared.adapters.channels.http_post import HttpPost
-    from shared.adapters.current_plans import CurrentPlans
-    from shared.adapters.export_blobs import ExportBlobs
-    from shared.adapters.incident_tables import IncidentTables
-    from shared.adapters.journal_table import JournalTable
-    from shared.adapters.people_table import PeopleTable
-    from shared.adapters.plan_files import PlanFiles
-    from shared.adapters.redacting import Redactor
-    from shared.adapters.rules_table import RulesTable
-    from shared.adapters.storm_table import StormTable
     from shared.domain.oncall import Rotation, Shift
-    from shared.ports import AnswerTokens, Channel, Secrets, Source, Wording
+    from shared.foundation import Foundation
     from shared.settings import Settings
     from shared.workflows.advance_incidents import AdvanceIncidents
     from shared.workflows.answer_notification import AnswerNotification
@@ -89,10 +76,11 @@ def app() -> App:
 def build(environment: Mapping[str, str], root: Path) -> App:
     """An app on the settings of ``environment``."""
     from shared.adapters.answer_page import AnswerPage
+    from shared.foundation import lay
     from shared.workflows.receive_alert import ReceiveAlert
     from shared.workflows.serve_exports import ServeExports
 
-    base = _base(environment, root)
+    base = lay(environment, root)
     stores, plans = base.stores, base.plans
     advance, agenda = _on_time(base)
     respond, shown = _respond(base), _shown(base)
@@ -120,52 +108,7 @@ def build(environment: Mapping[str, str], root: Path) -> App:
     )
 
 
-@dataclass(frozen=True)
-class _Base:
-    """What most workflows stand on."""
-
-    settings: Settings
-    secrets: Secrets
-    stores: _Stores
-    sources: Mapping[str, Source]
-    files: PlanFiles
-    plans: CurrentPlans
-    wording: Wording
-    channels: Mapping[str, Channel]
-    http: HttpPost
-    tokens: AnswerTokens
-
-
-def _base(environment: Mapping[str, str], root: Path) -> _Base:
-    from shared.adapters.answer_tokens import KeyedAnswerTokens
-    from shared.adapters.channels.catalogue import known_channels
-    from shared.adapters.channels.http_post import HttpPost
-    from shared.adapters.current_plans import CurrentPlans
-    from shared.adapters.plan_files import PlanFiles
-    from shared.adapters.sources.catalogue import known_sources
-    from shared.adapters.templates import Templates
-    from shared.settings import read_settings
-
-    settings = read_settings(environment, root)
-    secrets = _secrets(settings)
-    sources = known_sources()
-    stores = _stores(settings, secrets)
-    files = PlanFiles(settings.plans_dir, {name: source.signs for name, source in sources.items()})
-    return _Base(
-        settings,
-        secrets,
-        stores,
-        sources,
-        files,
-        CurrentPlans(files, stores.agenda),
-        Templates(),
-        known_channels(),
-        HttpPost(),
-        KeyedAnswerTokens(secrets, settings.people_key_secret),
-    )
-
-
-def _on_time(base: _Base) -> tuple[AdvanceIncidents, KeepAgenda]:
+def _on_time(base: Foundation) -> tuple[AdvanceIncidents, KeepAgenda]:
     """What the timers run."""
     from shared.adapters.calendars.fetch import CalendarFeeds
     from shared.workflows.advance_incidents import AdvanceIncidents
@@ -187,14 +130,14 @@ def _on_time(base: _Base) -> tuple[AdvanceIncidents, KeepAgenda]:
     return AdvanceIncidents(store, plans, rules, queue, deliver), agenda
 
 
-def _respond(base: _Base) -> RespondToIncident:
+def _respond(base: Foundation) -> RespondToIncident:
     from shared.workflows.respond_to_incident import RespondToIncident
 
     stores = base.stores
     return RespondToIncident(stores.incidents, base.plans, stores.rules, stores.people, stores.queue)
 
 
-def _shown(base: _Base) -> tuple[ShowIncidents, ShowOnCall, ShowRunbooks]:
+def _shown(base: Foundation) -> tuple[ShowIncidents, ShowOnCall, ShowRunbooks]:
     """What people and chats read."""
     from shared.adapters.runbook_files import RunbookFiles
     from shared.adapters.signed_links import KeyedLinks
@@ -210,21 +153,21 @@ def _shown(base: _Base) -> tuple[ShowIncidents, ShowOnCall, ShowRunbooks]:
     )
 
 
-def _status_page(base: _Base) -> ShowStatus:
+def _status_page(base: Foundation) -> ShowStatus:
     from shared.adapters.status_html import status_html
     from shared.workflows.show_status import ShowStatus
 
     return ShowStatus(base.plans, base.stores.incidents, status_html)
 
 
-def _answering(base: _Base, respond: RespondToIncident) -> AnswerNotification:
+def _answering(base: Foundation, respond: RespondToIncident) -> AnswerNotification:
     from shared.workflows.answer_notification import AnswerNotification
 
     stores = base.stores
     return AnswerNotification(stores.incidents, base.plans, stores.rules, stores.people, respond, base.tokens)
 
 
-def _hear(base: _Base, answering: AnswerNotification) -> HearProvider:
+def _hear(base: Foundation, answering: AnswerNotification) -> HearProvider:
     """Whoever calls back, by kind of channel."""
     from shared.adapters.providers.acs_events import AcsEvents
     from shared.adapters.providers.replies_table import RepliesTable
@@ -250,7 +193,7 @@ def _hear(base: _Base, answering: AnswerNotification) -> HearProvider:
 
 
 def _chat(
-    base: _Base,
+    base: Foundation,
     respond: RespondToIncident,
     shown: tuple[ShowIncidents, ShowOnCall, ShowRunbooks],
     answering: AnswerNotification,
@@ -287,50 +230,7 @@ def _feed(plan: str, rotation: Rotation, shifts: Sequence[Shift], now: datetime)
     return feed(plan, rotation, shifts, now)
 
 
-@dataclass(frozen=True)
-class _Stores:
-    incidents: IncidentTables
-    journals: JournalTable
-    rules: RulesTable
-    people: PeopleTable
-    agenda: AgendaTable
-    storms: StormTable
-    queue: StorageAdvanceQueue
-    exports: ExportBlobs
-
-
-def _stores(settings: Settings, secrets: Secrets) -> _Stores:
-    from shared.adapters.advance_queue import StorageAdvanceQueue
-    from shared.adapters.agenda_table import AgendaTable
-    from shared.adapters.deadline_index import DeadlineIndex
-    from shared.adapters.export_blobs import ExportBlobs
-    from shared.adapters.incident_tables import IncidentTables
-    from shared.adapters.journal_table import JournalTable
-    from shared.adapters.names import CONTAINER, QUEUE
-    from shared.adapters.people_table import PeopleTable
-    from shared.adapters.rules_table import RulesTable
-    from shared.adapters.storage_clients import StorageClients
-    from shared.adapters.storm_table import StormTable
-
-    clients = StorageClients(settings.storage)
-    if settings.storage.connection_string:
-        clients.make_containers()
-    tables = clients.tables()
-    index = DeadlineIndex(tables.get_table_client("Index"))
-    journals = JournalTable(tables.get_table_client("Journal"), index)
-    return _Stores(
-        IncidentTables(tables.get_table_client("Incidents"), index, journals),
-        journals,
-        RulesTable(tables.get_table_client("Rules")),
-        PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret),
-        AgendaTable(tables.get_table_client("Agenda")),
-        StormTable(tables.get_table_client("Agenda")),
-        StorageAdvanceQueue(clients.queue(QUEUE)),
-        ExportBlobs(clients.blobs(), CONTAINER),
-    )
-
-
-def _health(base: _Base) -> CheckHealth:
+def _health(base: Foundation) -> CheckHealth:
     from shared.adapters.plan_secrets import plans_naming
     from shared.workflows.check_health import CheckHealth, PlanSecrets
 
@@ -345,33 +245,3 @@ def _health(base: _Base) -> CheckHealth:
         stores.incidents,
         PlanSecrets(lambda: plans_naming(base.files.all()), secrets.get),
     )
-
-
-def _secrets(settings: Settings) -> Secrets:
-    """From the vault where there is one, else from app settings; blacked out in every log line."""
-    from shared.adapters.redacting import RememberingSecrets
-
-    return RememberingSecrets(_kept_secrets(settings), _redactor())
-
-
-def _kept_secrets(settings: Settings) -> Secrets:
-    if settings.key_vault_uri:
-        from shared.adapters.key_vault import KeyVaultSecrets, open_vault
-
-        address, client_id = settings.key_vault_uri, settings.client_id
-        return KeyVaultSecrets(lambda: open_vault(address, client_id))
-    from shared.adapters.app_setting_secrets import AppSettingSecrets
-
-    return AppSettingSecrets(settings.secrets)
-
-
-def _redactor() -> Redactor:
-    """On every handler; and the SDKs keep quiet, whose lines name every request."""
-    from shared.adapters.redacting import Redactor
-
-    redactor = Redactor()
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(redactor)
-    for chatty in ("azure", "urllib3"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    return redactor

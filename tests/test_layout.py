@@ -33,6 +33,7 @@ RULES = (
         ("functions", "shared.app", "shared.workflows", "shared.ports", "shared.domain", "shared.kpi"),
     ),
     Rule("shared.app", ("shared",)),
+    Rule("shared.foundation", ("shared",)),
     Rule("shared.settings", ("shared.domain",), HEAVY),
     Rule("shared.ports", ("shared.domain",), HEAVY),
     Rule("shared.domain", ("shared.domain",), HEAVY),

@@ -1,0 +1,146 @@
+"""What every workflow stands on: settings, secrets, stores and plans; `shared.app` builds on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.adapters.advance_queue import StorageAdvanceQueue
+    from shared.adapters.agenda_table import AgendaTable
+    from shared.adapters.channels.http_post import HttpPost
+    from shared.adapters.current_plans import CurrentPlans
+    from shared.adapters.export_blobs import ExportBlobs
+    from shared.adapters.incident_tables import IncidentTables
+    from shared.adapters.journal_table import JournalTable
+    from shared.adapters.people_table import PeopleTable
+    from shared.adapters.plan_files import PlanFiles
+    from shared.adapters.redacting import Redactor
+    from shared.adapters.rules_table import RulesTable
+    from shared.adapters.storm_table import StormTable
+    from shared.ports import AnswerTokens, Channel, Secrets, Source, Wording
+    from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What most workflows stand on."""
+
+    settings: Settings
+    secrets: Secrets
+    stores: Stores
+    sources: Mapping[str, Source]
+    files: PlanFiles
+    plans: CurrentPlans
+    wording: Wording
+    channels: Mapping[str, Channel]
+    http: HttpPost
+    tokens: AnswerTokens
+
+
+def lay(environment: Mapping[str, str], root: Path) -> Foundation:
+    """The foundation on the settings of ``environment``."""
+    from shared.adapters.answer_tokens import KeyedAnswerTokens
+    from shared.adapters.channels.catalogue import known_channels
+    from shared.adapters.channels.http_post import HttpPost
+    from shared.adapters.current_plans import CurrentPlans
+    from shared.adapters.plan_files import PlanFiles
+    from shared.adapters.sources.catalogue import known_sources
+    from shared.adapters.templates import Templates
+    from shared.settings import read_settings
+
+    settings = read_settings(environment, root)
+    secrets = _secrets(settings)
+    sources = known_sources()
+    stores = _stores(settings, secrets)
+    files = PlanFiles(settings.plans_dir, {name: source.signs for name, source in sources.items()})
+    return Foundation(
+        settings,
+        secrets,
+        stores,
+        sources,
+        files,
+        CurrentPlans(files, stores.agenda),
+        Templates(),
+        known_channels(),
+        HttpPost(),
+        KeyedAnswerTokens(secrets, settings.people_key_secret),
+    )
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Every table, queue and container, each behind its adapter."""
+
+    incidents: IncidentTables
+    journals: JournalTable
+    rules: RulesTable
+    people: PeopleTable
+    agenda: AgendaTable
+    storms: StormTable
+    queue: StorageAdvanceQueue
+    exports: ExportBlobs
+
+
+def _stores(settings: Settings, secrets: Secrets) -> Stores:
+    from shared.adapters.advance_queue import StorageAdvanceQueue
+    from shared.adapters.agenda_table import AgendaTable
+    from shared.adapters.deadline_index import DeadlineIndex
+    from shared.adapters.export_blobs import ExportBlobs
+    from shared.adapters.incident_tables import IncidentTables
+    from shared.adapters.journal_table import JournalTable
+    from shared.adapters.names import CONTAINER, QUEUE
+    from shared.adapters.people_table import PeopleTable
+    from shared.adapters.rules_table import RulesTable
+    from shared.adapters.storage_clients import StorageClients
+    from shared.adapters.storm_table import StormTable
+
+    clients = StorageClients(settings.storage)
+    if settings.storage.connection_string:
+        clients.make_containers()
+    tables = clients.tables()
+    index = DeadlineIndex(tables.get_table_client("Index"))
+    journals = JournalTable(tables.get_table_client("Journal"), index)
+    return Stores(
+        IncidentTables(tables.get_table_client("Incidents"), index, journals),
+        journals,
+        RulesTable(tables.get_table_client("Rules")),
+        PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret),
+        AgendaTable(tables.get_table_client("Agenda")),
+        StormTable(tables.get_table_client("Agenda")),
+        StorageAdvanceQueue(clients.queue(QUEUE)),
+        ExportBlobs(clients.blobs(), CONTAINER),
+    )
+
+
+def _secrets(settings: Settings) -> Secrets:
+    """From the vault where there is one, else from app settings; blacked out in every log line."""
+    from shared.adapters.redacting import RememberingSecrets
+
+    return RememberingSecrets(_kept_secrets(settings), _redactor())
+
+
+def _kept_secrets(settings: Settings) -> Secrets:
+    if settings.key_vault_uri:
+        from shared.adapters.key_vault import KeyVaultSecrets, open_vault
+
+        address, client_id = settings.key_vault_uri, settings.client_id
+        return KeyVaultSecrets(lambda: open_vault(address, client_id))
+    from shared.adapters.app_setting_secrets import AppSettingSecrets
+
+    return AppSettingSecrets(settings.secrets)
+
+
+def _redactor() -> Redactor:
+    """On every handler; and the SDKs keep quiet, whose lines name every request."""
+    from shared.adapters.redacting import Redactor
+
+    redactor = Redactor()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(redactor)
+    for chatty in ("azure", "urllib3"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return redactor
