@@ -75,12 +75,18 @@ class FolderExports:
     def read(self, name: str) -> bytes:
         return b"".join(self.stream(name))
 
-    def stream(self, name: str) -> Iterator[bytes]:
+    def size(self, name: str) -> int:
+        return (self.folder / name).stat().st_size
+
+    def stream(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         path = self.folder / name
         if not path.is_file():
             raise NotFound(name)
+        left = path.stat().st_size if last is None else last + 1 - first
         with path.open("rb") as file:
-            while piece := file.read(1 << 20):
+            file.seek(first)
+            while piece := file.read(min(1 << 20, left)):
+                left -= len(piece)
                 yield piece
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:

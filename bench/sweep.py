@@ -15,7 +15,7 @@ from local import azurite
 from shared.adapters import table_rows as rows
 from shared.adapters.deadline_index import deadline_key, shard_of
 from shared.adapters.entity_groups import Operation, create, submit
-from shared.domain.plan import Storm
+from shared.domain.doors import Storm
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, some_rules
 from tests.stage import Stage
 

@@ -290,34 +290,6 @@ class RunbookWhole(RunbookLine):
     markdown: str
 
 
-class ExportLine(TypedDict):
-    """One bundle: ``files`` maps names to addresses."""
-
-    plan: str
-    week: str
-    revision: str
-    provisional: bool
-    files: dict[str, str]
-
-
-class ExportList(TypedDict):
-    """Oldest first, without the provisional ones."""
-
-    exports: list[ExportLine]
-
-
-class ExportCompiled(ExportLine):
-    """``made`` is false where a bundle of equal content stood there already."""
-
-    made: bool
-
-
-class ExportWhole(ExportLine):
-    """A bundle with its manifest."""
-
-    manifest: dict[str, Any]
-
-
 class ApiDescription(TypedDict):
     """An OpenAPI document."""
 

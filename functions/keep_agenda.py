@@ -1,4 +1,4 @@
-"""The timer of the plans themselves: drills, digests, calendars, and the hours that nobody covers."""
+"""The timers of the plans themselves: drills, digests, calendars, and who was there."""
 
 from __future__ import annotations
 
@@ -20,3 +20,10 @@ def keep_agenda(timer: func.TimerRequest) -> None:
     done = app().keep_agenda.keep(clock.now)
     if done or timer.past_due:
         log.info("agenda: %d duties done%s", done, " (the timer is late)" if timer.past_due else "")
+
+
+@blueprint.function_name("keep_watch")
+@blueprint.timer_trigger(arg_name="timer", schedule="%ESCALATION_SCHEDULE%", use_monitor=True)
+def keep_watch(timer: func.TimerRequest) -> None:  # noqa: ARG001  (the platform passes it by name)
+    """Put on record that Tocsin was awake and who was on call; apart from what can take long."""
+    app().keep_watch.keep(clock.now)

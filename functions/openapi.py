@@ -22,6 +22,7 @@ _PROBLEMS = {
     404: "There is no such thing, or none that the caller may see",
     409: "The state forbids it; `detail` says why",
     413: "The body is too large",
+    416: "The file has none of the bytes that were asked for",
     503: "It could not be stored or read; come again after `Retry-After` seconds",
 }
 _PROBLEM_HEADERS = {401: ("WWW-Authenticate", "string"), 503: ("Retry-After", "integer")}
@@ -29,6 +30,7 @@ _WHO = {
     "a source": "For monitoring systems.",
     "a signed link": "For whoever holds the signed link, which another call shows.",
     "an answer link": "For whoever holds the link; the token in the path is the proof.",
+    "an export link": "For whoever holds the link; the token in the path is the proof.",
     "a provider": "For a channel's provider, by its own signature or the secret that the plan names.",
     "a chat": "For Slack and Teams, by their own signatures; people by the identities in the plan.",
     "anybody": "For anybody.",
@@ -37,6 +39,7 @@ _SECURITY: dict[str, list[Json]] = {
     "a source": [{"functionKey": []}],
     "a signed link": [{"signedLink": []}],
     "an answer link": [],
+    "an export link": [],
     "a provider": [],
     "a chat": [],
     "anybody": [],

@@ -13,13 +13,35 @@ from pydantic import BaseModel
 from functions import answers
 from functions.answer_bodies import AnswerBody, AnsweredByLink, AskedByLink
 from functions.bodies import COMMANDS, DeclareBody, ListQuery
+from functions.export_answers import (
+    ExportAsked,
+    ExportCompiled,
+    ExportLinked,
+    ExportLinkMade,
+    ExportList,
+    ExportProgressShown,
+    ExportWhole,
+    KeySet,
+    KpiShown,
+)
+from functions.export_bodies import KpiQuery, LinkBody
 from functions.health_answers import Alive, Readiness, TocsinStatus
+from functions.hold_bodies import HoldBody, HoldList, HoldShown
+from functions.people_bodies import (
+    ErasePersonBody,
+    ExportPersonBody,
+    PersonErased,
+    PersonHeld,
+    TextErased,
+)
+from functions.rollout_answers import RolloutBody, RolloutState
 from functions.status_answers import StatusPageShown
 
 Access = Literal[
     "a source",
     "a signed link",
     "an answer link",
+    "an export link",
     "a provider",
     "a chat",
     "anybody",
@@ -61,6 +83,18 @@ _REVISION = {
     "name": "revision",
     "in": "query",
     "description": "`r1`, or the name of a provisional bundle; without it the last revision",
+    "schema": {"type": "string"},
+}
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`respond-async`: 202 at once, and compiled within minutes",
+    "schema": {"type": "string"},
+}
+_RANGE = {
+    "name": "Range",
+    "in": "header",
+    "description": "one part, as `bytes=0-1048575`; with `If-Range` only of the content that has that ETag",
     "schema": {"type": "string"},
 }
 _KNOWN = {
@@ -115,6 +149,14 @@ OPERATIONS = (
         {200: "text/calendar"}, (401, 404, 503),
     ),
     Operation(
+        "show_rollout", "get", f"{_PLAN}/rollout", "Which rules rule, and how a rollout of new ones stands",
+        "Reader", {200: RolloutState}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "steer_rollout", "post", f"{_PLAN}/rollout", "End a rollout, or send it on, by hand", "Admin",
+        {200: RolloutState}, (400, 401, 403, 404, 409, 413, 503), body=RolloutBody,
+    ),
+    Operation(
         "list_runbooks", "get", f"{_PLAN}/runbooks", "The plan's runbooks", "Reader",
         {200: answers.RunbookList}, (401, 403, 404, 503),
     ),
@@ -165,20 +207,77 @@ OPERATIONS = (
     ),
     Operation(
         "list_exports", "get", _EXPORTS, "The plan's bundles, oldest first", "Auditor",
-        {200: answers.ExportList}, (401, 403, 404, 503),
+        {200: ExportList}, (401, 403, 404, 503),
     ),
     Operation(
         "compile_export", "post", f"{_EXPORTS}/{{week}}", "Compile a week; 200 where the content is not new",
-        "Admin", {200: answers.ExportCompiled, 201: answers.ExportCompiled}, (400, 401, 403, 404, 503),
+        "Admin", {200: ExportCompiled, 201: ExportCompiled, 202: ExportAsked},
+        (400, 401, 403, 404, 409, 503),
+        parameters=(_PREFER,),
     ),
     Operation(
         "show_export", "get", f"{_EXPORTS}/{{week}}", "One bundle with its manifest", "Auditor",
-        {200: answers.ExportWhole}, (401, 403, 404, 503), parameters=(_REVISION,),
+        {200: ExportWhole}, (401, 403, 404, 503), parameters=(_REVISION,),
     ),
     Operation(
         "fetch_export_file", "get", f"{_EXPORTS}/{{week}}/{{file}}",
         "One file of a bundle, byte for byte; `bundle.zip` is the whole", "Auditor",
-        {200: "*/*"}, (401, 403, 404, 503), parameters=(_REVISION,),
+        {200: "*/*", 206: "*/*", 304: "*/*"}, (401, 403, 404, 416, 503),
+        parameters=(_REVISION, _RANGE, _KNOWN),
+    ),
+    Operation(
+        "show_export_progress", "get", f"{_EXPORTS}/{{week}}/progress", "How far its compilation is",
+        "Auditor", {200: ExportProgressShown}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "make_export_link", "post", f"{_EXPORTS}/{{week}}/links",
+        "A link by which an auditor without an account reads this bundle, for a limited time", "Admin",
+        {201: ExportLinkMade}, (400, 401, 403, 404, 413, 503), body=LinkBody,
+    ),
+    Operation(
+        "show_linked_export", "get", "/e/{token}",
+        "The bundle behind an auditor's link, as a page or as JSON", "an export link",
+        {200: ExportLinked}, (401, 404, 503),
+    ),
+    Operation(
+        "fetch_linked_file", "get", "/e/{token}/{file}", "One of its files, byte for byte", "an export link",
+        {200: "*/*", 206: "*/*", 304: "*/*"}, (401, 404, 416, 503), parameters=(_RANGE, _KNOWN),
+    ),
+    Operation(
+        "show_kpis", "get", f"{_PLAN}/kpi", "Figures as of now, by the definitions of the export", "Auditor",
+        {200: KpiShown}, (400, 401, 403, 404, 409, 503), query=KpiQuery,
+    ),
+    Operation(
+        "erase_person", "post", "/api/v1/people/erase",
+        "Erase somebody's rows, and their texts where asked; 202 while the same call has to come again",
+        "Admin", {200: PersonErased, 202: PersonErased}, (400, 401, 403, 404, 409, 413, 503),
+        body=ErasePersonBody,
+    ),
+    Operation(
+        "export_person", "post", "/api/v1/people/export",
+        "Everything that is held about somebody, piece by piece", "Admin",
+        {200: PersonHeld}, (400, 401, 403, 404, 413, 503), body=ExportPersonBody,
+    ),
+    Operation(
+        "erase_text", "post", f"{_INCIDENTS}/{{id}}/texts/{{seq}}/erase",
+        "Erase the free text beside one event; the event and the hash in it stay", "Admin",
+        {200: TextErased}, (401, 403, 404, 409, 503),
+    ),
+    Operation(
+        "list_holds", "get", f"{_PLAN}/holds", "The plan's legal holds, released ones too", "Auditor",
+        {200: HoldList}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "place_hold", "post", f"{_PLAN}/holds", "Hold an incident, or the whole plan",
+        "Admin", {201: HoldShown}, (400, 401, 403, 404, 409, 413, 503), body=HoldBody,
+    ),
+    Operation(
+        "release_hold", "post", f"{_PLAN}/holds/{{hold}}/release", "End a hold; once more is the same",
+        "Admin", {200: HoldShown}, (401, 403, 404, 503),
+    ),
+    Operation(
+        "show_keys", "get", "/api/v1/keys", "The public keys with which exports are signed", "anybody",
+        {200: KeySet}, (503,),
     ),
     Operation("live", "get", "/api/v1/health/live", "The process answers", "anybody", {200: Alive}),
     Operation(

@@ -12,6 +12,7 @@ import azure.functions as func
 
 from shared.app import app
 from shared.domain import errors
+from shared.domain.byte_range import Unsatisfiable
 
 log = logging.getLogger("tocsin")
 
@@ -30,6 +31,7 @@ _STATUS: tuple[tuple[type[errors.TocsinError], int, str], ...] = (
     (errors.Forbidden, 403, "The caller may not do this"),
     (errors.NotFound, 404, "Not found"),
     (errors.Refused, 409, "The state forbids it"),
+    (Unsatisfiable, 416, "No such part"),
     (errors.TooLarge, 413, "The body is too large"),
     (errors.SecretUnavailable, 503, "A secret is not available"),
     (errors.Conflict, 503, "Too many are changing this"),
@@ -101,11 +103,13 @@ def reply_to(error: errors.TocsinError) -> func.HttpResponse:
     """The status and problem document of an error."""
     for kind, status, title in _STATUS:
         if isinstance(error, kind):
-            return problem(status, title, str(error), _headers(status), **_members(error))
+            return problem(status, title, str(error), _headers(status, error), **_members(error))
     raise error
 
 
-def _headers(status: int) -> dict[str, str]:
+def _headers(status: int, error: errors.TocsinError | None = None) -> dict[str, str]:
+    if isinstance(error, Unsatisfiable):
+        return {"Content-Range": f"bytes */{error.size}"}
     if status == 503:
         return {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}

@@ -59,4 +59,4 @@ def show_timeline(req: func.HttpRequest) -> func.HttpResponse:
     from functions.incident_views import timeline
 
     who = caller(req, app().settings.authentication_on, "Reader")
-    return json_reply(timeline(app().show_incidents.timeline(req.route_params["id"], who)))
+    return json_reply(timeline(app().show_incidents.timeline(req.route_params["id"], who, clock.now())))

@@ -22,7 +22,9 @@ param excludedPaths array = [
   '/api/v1/status'
   '/status/*'
   '/a/*'
+  '/e/*'
   '/api/v1/chat/*'
+  '/api/v1/keys'
 ]
 
 @description('Address told when the sweeper is silent or the app raises; empty for no alarms.')
@@ -31,14 +33,29 @@ param alertEmail string = ''
 @description('Revision that is deployed; it is written into every export.')
 param codeVersion string = ''
 
+@description('Who deploys: name or address of a person; on record, as a pseudonym, for what changed in a plan.')
+param deployedBy string = ''
+
 @description('When due deadlines are looked for (NCRONTAB, six fields, UTC).')
 param escalationSchedule string = '0 * * * * *'
 
 @description('When finished weeks are looked for and compiled (NCRONTAB, six fields, UTC).')
 param exportSchedule string = '0 20 * * * *'
 
+@description('When each night is checked for drift (NCRONTAB, six fields, UTC).')
+param driftSchedule string = '0 40 3 * * *'
+
+@description('When each night is purged what was kept long enough (NCRONTAB, six fields, UTC).')
+param purgeSchedule string = '0 40 2 * * *'
+
 @description('Name of the vault secret that keys the HMAC of identities.')
 param peopleKeySecretName string = 'people-key'
+
+@description('Name of the key in the vault that signs exports.')
+param signingKeyName string = 'export-signing'
+
+@description('Name of the key in the vault that wraps the keys of stored names and texts.')
+param wrappingKeyName string = 'texts-wrapping'
 
 @description('Instances kept warm for webhooks and people; 0 saves their cost and lets senders meet cold starts.')
 @minValue(0)
@@ -70,6 +87,9 @@ param exportsLocked bool = false
 @description('Days after which an export moves from the cool to the cold tier.')
 @minValue(31)
 param exportColdAfterDays int = 180
+
+@description('Whether exports are deleted once nothing protects them any more, a month after their retention ends.')
+param exportsDeletedAfterRetention bool = false
 
 @description('Days that logs are kept.')
 @minValue(30)
@@ -133,6 +153,7 @@ module dataStorage './modules/data-storage.bicep' = {
     exportRetentionDays: exportRetentionDays
     exportsLocked: exportsLocked
     exportColdAfterDays: exportColdAfterDays
+    exportsDeletedAfterRetention: exportsDeletedAfterRetention
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -145,6 +166,8 @@ module vault './modules/key-vault.bicep' = {
     location: location
     tags: tags
     workspaceId: monitoring.outputs.workspaceId
+    signingKeyName: signingKeyName
+    wrappingKeyName: wrappingKeyName
   }
 }
 
@@ -182,9 +205,14 @@ module app './modules/function-app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     publicUrl: empty(publicUrl) ? 'https://${siteName}.azurewebsites.net' : publicUrl
     codeVersion: codeVersion
+    deployedBy: deployedBy
     escalationSchedule: escalationSchedule
     exportSchedule: exportSchedule
+    driftSchedule: driftSchedule
+    purgeSchedule: purgeSchedule
     peopleKeySecretName: peopleKeySecretName
+    signingKeyName: signingKeyName
+    wrappingKeyName: wrappingKeyName
     alwaysReadyHttp: alwaysReadyHttp
     maximumInstanceCount: maximumInstanceCount
   }

@@ -17,6 +17,7 @@ from shared.adapters.app_setting_secrets import AppSettingSecrets, setting_of
 from shared.adapters.key_vault import KeyVaultSecrets, open_vault
 from shared.adapters.plan_files import load
 from shared.adapters.plan_secrets import Uses, collisions, named_secrets
+from shared.adapters.sealing_wraps import SECRET as TEXTS_KEY
 from shared.domain.errors import InvalidPlan
 from shared.ports import Secrets
 from shared.settings import SETTINGS
@@ -44,7 +45,7 @@ def secrets_here(settings: Mapping[str, str], people_key: str) -> tuple[Secrets 
         client_id = settings.get("AZURE_CLIENT_ID")
         return KeyVaultSecrets(lambda: open_vault(uri, client_id)), f"the vault {uri}"
     kept = {name: value for name, value in settings.items() if name.startswith("SECRET_")}
-    if set(kept) <= {setting_of(people_key)}:
+    if set(kept) <= {setting_of(people_key), setting_of(TEXTS_KEY)}:
         return None, "nowhere"
     return AppSettingSecrets(kept), "the settings SECRET_…"
 

@@ -30,6 +30,7 @@ from local.invocations import Invocations
 from local.queues import QueueListener, queue_listeners
 from local.settings import BadSettings, apply_local_settings, read_host_json
 from local.sign_in import SignIn
+from local.signing_key import give_signing_key
 from local.timers import RunNotes, Timers
 
 log = logging.getLogger("local.host")
@@ -160,6 +161,7 @@ def _serve(options: Options, bound: socket.socket) -> int:
     os.environ.update(WEBSITE_AUTH_ENABLED="True", WEBSITE_HOSTNAME=f"127.0.0.1:{port}")
     if not os.environ.get("PUBLIC_URL"):
         os.environ["PUBLIC_URL"] = f"http://127.0.0.1:{port}"  # so that links in notifications lead here
+    give_signing_key(None if options.memory else options.data, os.environ)
     rules = read_host_json(options.app)
     os.chdir(options.app)
     functions: dict[str, list[Function]] = {kind: [] for kind in (HTTP, TIMER, QUEUE)}

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shared.adapters.answer_page import AnswerPage
+    from shared.adapters.export_page import ExportPage
     from shared.domain.oncall import Rotation, Shift
+    from shared.export_ports import Signing
     from shared.foundation import Foundation
     from shared.settings import Settings
     from shared.workflows.advance_incidents import AdvanceIncidents
+    from shared.workflows.announce_exports import AnnounceExports
     from shared.workflows.answer_notification import AnswerNotification
     from shared.workflows.chat import SlackChat, TeamsChat
+    from shared.workflows.check_drift import CheckDrift
     from shared.workflows.check_health import CheckHealth
+    from shared.workflows.compile_exports import CompileExports
+    from shared.workflows.erase_person import ErasePerson
+    from shared.workflows.export_person import ExportPerson
     from shared.workflows.hear_provider import HearProvider, Provider
     from shared.workflows.keep_agenda import KeepAgenda
+    from shared.workflows.keep_holds import KeepHolds
+    from shared.workflows.keep_rollouts import KeepRollouts
+    from shared.workflows.keep_watch import KeepWatch
+    from shared.workflows.purge import Purge
     from shared.workflows.receive_alert import ReceiveAlert
     from shared.workflows.respond_to_incident import RespondToIncident
     from shared.workflows.serve_exports import ServeExports
     from shared.workflows.show_incidents import ShowIncidents
+    from shared.workflows.show_kpis import ShowKpis
     from shared.workflows.show_oncall import ShowOnCall
     from shared.workflows.show_runbooks import ShowRunbooks
     from shared.workflows.show_status import ShowStatus
@@ -42,6 +55,10 @@ class App:
     receive_alert: ReceiveAlert
     advance_incidents: AdvanceIncidents
     keep_agenda: KeepAgenda
+    keep_holds: KeepHolds
+    keep_watch: KeepWatch
+    purge: Purge
+    keep_rollouts: KeepRollouts
     respond_to_incident: RespondToIncident
     show_incidents: ShowIncidents
     show_oncall: ShowOnCall
@@ -52,8 +69,16 @@ class App:
     hear_provider: HearProvider
     chat_slack: SlackChat
     chat_teams: TeamsChat
+    compile_exports: CompileExports
+    announce_exports: AnnounceExports
     serve_exports: ServeExports
+    show_kpis: ShowKpis
+    export_page: ExportPage
+    check_drift: CheckDrift
     check_health: CheckHealth
+    erase_person: ErasePerson
+    export_person: ExportPerson
+    signing: Signing
 
 
 _lock = threading.Lock()
@@ -76,9 +101,11 @@ def app() -> App:
 def build(environment: Mapping[str, str], root: Path) -> App:
     """An app on the settings of ``environment``."""
     from shared.adapters.answer_page import AnswerPage
+    from shared.adapters.export_page import ExportPage
     from shared.foundation import lay
+    from shared.workflows.export_person import ExportPerson
     from shared.workflows.receive_alert import ReceiveAlert
-    from shared.workflows.serve_exports import ServeExports
+    from shared.workflows.show_kpis import ShowKpis
 
     base = lay(environment, root)
     stores, plans = base.stores, base.plans
@@ -86,13 +113,27 @@ def build(environment: Mapping[str, str], root: Path) -> App:
     respond, shown = _respond(base), _shown(base)
     answering = _answering(base, respond)
     slack, teams = _chat(base, respond, shown, answering)
+    compiling, serving, announcing = _exports(base)
+    holds, watch, purge = _keeping(base)
+    erasing = _people(base, holds)
     return App(
         settings=base.settings,
         receive_alert=ReceiveAlert(
-            plans, base.sources, base.secrets, stores.incidents, stores.journals, stores.rules, stores.queue
+            plans,
+            base.sources,
+            base.secrets,
+            stores.incidents,
+            stores.journals,
+            stores.rules,
+            stores.queue,
+            base.settings.people_key_secret,
         ),
         advance_incidents=advance,
         keep_agenda=agenda,
+        keep_holds=holds,
+        keep_watch=watch,
+        purge=purge,
+        keep_rollouts=_rollouts(base),
         respond_to_incident=respond,
         show_incidents=shown[0],
         show_oncall=shown[1],
@@ -103,8 +144,16 @@ def build(environment: Mapping[str, str], root: Path) -> App:
         hear_provider=_hear(base, answering),
         chat_slack=slack,
         chat_teams=teams,
-        serve_exports=ServeExports(plans, stores.incidents, stores.exports, base.settings.code_version),
+        compile_exports=compiling,
+        announce_exports=announcing,
+        serve_exports=serving,
+        show_kpis=ShowKpis(plans, stores.incidents, stores.exports, serving.access, compiling.purged_weeks),
+        export_page=ExportPage(),
+        check_drift=_drift(base),
         check_health=_health(base),
+        erase_person=erasing,
+        export_person=ExportPerson(stores.incidents, plans, erasing.records, serving.access),
+        signing=base.signing,
     )
 
 
@@ -130,6 +179,52 @@ def _on_time(base: Foundation) -> tuple[AdvanceIncidents, KeepAgenda]:
     return AdvanceIncidents(store, plans, rules, queue, deliver), agenda
 
 
+def _drift(base: Foundation) -> CheckDrift:
+    from shared.workflows.check_drift import CheckDrift
+
+    stores, incidents = base.stores, base.stores.incidents
+    return CheckDrift(
+        base.plans, incidents, incidents, stores.rules, stores.queue, stores.journals, stores.exports
+    )
+
+
+def _keeping(base: Foundation) -> tuple[KeepHolds, KeepWatch, Purge]:
+    """What is kept on record, and for how long."""
+    from shared.adapters.ledger_table import LedgerTable
+    from shared.adapters.public_door import PublicDoor
+    from shared.adapters.purge_tables import PurgeTables
+    from shared.workflows.keep_holds import KeepHolds
+    from shared.workflows.keep_watch import KeepWatch
+    from shared.workflows.purge import Purge
+    from shared.workflows.record_once import RecordOnce
+
+    stores, plans, url = base.stores, base.plans, base.settings.public_url
+    store, journals, ledger = stores.incidents, stores.journals, LedgerTable(stores.agenda.table)
+    once = RecordOnce(ledger, journals, store)
+    holds = KeepHolds(plans, store, ledger, once, stores.people)
+    tables = PurgeTables(store, journals.table, store.index.table)
+    watch = KeepWatch(plans, store.index.beats, once, PublicDoor(url, base.http) if url else None)
+    return holds, watch, Purge(plans, store, tables, journals, stores.exports, holds, ledger, once)
+
+
+def _rollouts(base: Foundation) -> KeepRollouts:
+    from shared.workflows.keep_rollouts import KeepRollouts
+
+    stores, settings, began = base.stores, base.settings, time.monotonic()
+    return KeepRollouts(
+        base.files,
+        stores.versions,
+        stores.rules,
+        stores.incidents,
+        stores.journals,
+        stores.people,
+        settings.code_version,
+        settings.deployed_by,
+        lambda: timedelta(seconds=time.monotonic() - began),
+        base.ruling.forget,
+    )
+
+
 def _respond(base: Foundation) -> RespondToIncident:
     from shared.workflows.respond_to_incident import RespondToIncident
 
@@ -141,13 +236,21 @@ def _shown(base: Foundation) -> tuple[ShowIncidents, ShowOnCall, ShowRunbooks]:
     """What people and chats read."""
     from shared.adapters.runbook_files import RunbookFiles
     from shared.adapters.signed_links import KeyedLinks
+    from shared.workflows.record_access import RecordAccess
     from shared.workflows.show_incidents import ShowIncidents
     from shared.workflows.show_oncall import ShowOnCall
     from shared.workflows.show_runbooks import ShowRunbooks
 
     settings, stores, plans = base.settings, base.stores, base.plans
     return (
-        ShowIncidents(stores.incidents, plans, stores.people, stores.rules, base.wording),
+        ShowIncidents(
+            stores.incidents,
+            plans,
+            stores.people,
+            stores.rules,
+            base.wording,
+            RecordAccess(stores.journals, stores.people),
+        ),
         ShowOnCall(plans, KeyedLinks(base.secrets, settings.people_key_secret), _feed),
         ShowRunbooks(plans, RunbookFiles(settings.runbooks_dir)),
     )
@@ -224,10 +327,56 @@ def _chat(
     return slack, TeamsChat(TeamsRequests(plans, secrets), TeamsViews(), commands, AnswerInTime(TEAMS_WAITS))
 
 
+def _exports(base: Foundation) -> tuple[CompileExports, ServeExports, AnnounceExports]:
+    """Who makes the bundles, who gives them out, and who says that they are ready."""
+    from shared.adapters.export_link_tokens import ExportLinkTokens
+    from shared.adapters.export_progress_table import ExportProgressTable
+    from shared.adapters.ledger_table import LedgerTable
+    from shared.adapters.signed_links import KeyedLinks
+    from shared.workflows.announce_exports import AnnounceExports
+    from shared.workflows.compile_exports import CompileExports
+    from shared.workflows.purge import purged_weeks
+    from shared.workflows.record_access import RecordAccess
+    from shared.workflows.serve_exports import ServeExports
+    from shared.workflows.sign_manifest import SignManifest
+
+    settings, stores, plans = base.settings, base.stores, base.plans
+    ledger = LedgerTable(stores.agenda.table)
+    compiling = CompileExports(
+        plans,
+        stores.incidents,
+        stores.exports,
+        ExportProgressTable(stores.agenda.table),
+        stores.journals,
+        SignManifest(base.signing),
+        settings.code_version,
+        lambda plan: purged_weeks(ledger, plan),
+    )
+    links = ExportLinkTokens(KeyedLinks(base.secrets, settings.people_key_secret))
+    access = RecordAccess(stores.journals, stores.people)
+    serving = ServeExports(
+        plans, stores.exports, compiling, access, links, stores.incidents, settings.public_url
+    )
+    announcing = AnnounceExports(plans, stores.exports, serving, stores.journals, base.channels, base.secrets)
+    return compiling, serving, announcing
+
+
 def _feed(plan: str, rotation: Rotation, shifts: Sequence[Shift], now: datetime) -> bytes:
     from shared.adapters.calendars.oncall_ics import feed
 
     return feed(plan, rotation, shifts, now)
+
+
+def _people(base: Foundation, holds: KeepHolds) -> ErasePerson:
+    """What is done with the records of people."""
+    from shared.adapters.erasing_texts import ErasingTexts
+    from shared.adapters.people_records import PeopleRecords
+    from shared.workflows.erase_person import ErasePerson
+
+    stores = base.stores
+    records = PeopleRecords(stores.people.table, stores.people)
+    texts = ErasingTexts(stores.incidents)
+    return ErasePerson(stores.incidents, base.plans, stores.people, records, texts, stores.journals, holds)
 
 
 def _health(base: Foundation) -> CheckHealth:
@@ -235,6 +384,8 @@ def _health(base: Foundation) -> CheckHealth:
     from shared.workflows.check_health import CheckHealth, PlanSecrets
 
     stores, secrets, people_key = base.stores, base.secrets, base.settings.people_key_secret
+    sealing = stores.people.sealing
+    besides = {"the key of names and texts": sealing.look} if sealing else {}
     return CheckHealth(
         {
             "tables": lambda: stores.incidents.place("0" * 64),
@@ -243,5 +394,5 @@ def _health(base: Foundation) -> CheckHealth:
             f"secret {people_key}": lambda: secrets.get(people_key),
         },
         stores.incidents,
-        PlanSecrets(lambda: plans_naming(base.files.all()), secrets.get),
+        PlanSecrets(lambda: plans_naming(base.files.all()), secrets.get, besides),
     )

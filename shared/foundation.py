@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from shared.adapters.people_table import PeopleTable
     from shared.adapters.plan_files import PlanFiles
     from shared.adapters.redacting import Redactor
+    from shared.adapters.rollouts_table import RolloutsTable
     from shared.adapters.rules_table import RulesTable
+    from shared.adapters.ruling_plans import RulingPlans
+    from shared.adapters.sealing_keys import Wrapping
     from shared.adapters.storm_table import StormTable
+    from shared.export_ports import Signing
     from shared.ports import AnswerTokens, Channel, Secrets, Source, Wording
     from shared.settings import Settings
 
@@ -34,11 +38,13 @@ class Foundation:
     stores: Stores
     sources: Mapping[str, Source]
     files: PlanFiles
+    ruling: RulingPlans
     plans: CurrentPlans
     wording: Wording
     channels: Mapping[str, Channel]
     http: HttpPost
     tokens: AnswerTokens
+    signing: Signing
 
 
 def lay(environment: Mapping[str, str], root: Path) -> Foundation:
@@ -48,6 +54,7 @@ def lay(environment: Mapping[str, str], root: Path) -> Foundation:
     from shared.adapters.channels.http_post import HttpPost
     from shared.adapters.current_plans import CurrentPlans
     from shared.adapters.plan_files import PlanFiles
+    from shared.adapters.ruling_plans import RulingPlans
     from shared.adapters.sources.catalogue import known_sources
     from shared.adapters.templates import Templates
     from shared.settings import read_settings
@@ -57,17 +64,20 @@ def lay(environment: Mapping[str, str], root: Path) -> Foundation:
     sources = known_sources()
     stores = _stores(settings, secrets)
     files = PlanFiles(settings.plans_dir, {name: source.signs for name, source in sources.items()})
+    ruling = RulingPlans(files, stores.versions, stores.rules)
     return Foundation(
         settings,
         secrets,
         stores,
         sources,
         files,
-        CurrentPlans(files, stores.agenda),
+        ruling,
+        CurrentPlans(ruling, stores.agenda),
         Templates(),
         known_channels(),
         HttpPost(),
         KeyedAnswerTokens(secrets, settings.people_key_secret),
+        _signing(settings, secrets),
     )
 
 
@@ -80,6 +90,7 @@ class Stores:
     rules: RulesTable
     people: PeopleTable
     agenda: AgendaTable
+    versions: RolloutsTable
     storms: StormTable
     queue: StorageAdvanceQueue
     exports: ExportBlobs
@@ -94,7 +105,10 @@ def _stores(settings: Settings, secrets: Secrets) -> Stores:
     from shared.adapters.journal_table import JournalTable
     from shared.adapters.names import CONTAINER, QUEUE
     from shared.adapters.people_table import PeopleTable
+    from shared.adapters.rollouts_table import RolloutsTable
     from shared.adapters.rules_table import RulesTable
+    from shared.adapters.sealing import Sealing
+    from shared.adapters.sealing_keys import DataKeys
     from shared.adapters.storage_clients import StorageClients
     from shared.adapters.storm_table import StormTable
 
@@ -104,12 +118,14 @@ def _stores(settings: Settings, secrets: Secrets) -> Stores:
     tables = clients.tables()
     index = DeadlineIndex(tables.get_table_client("Index"))
     journals = JournalTable(tables.get_table_client("Journal"), index)
+    sealing = Sealing(DataKeys(tables.get_table_client("People"), _wrapping(settings, secrets)))
     return Stores(
-        IncidentTables(tables.get_table_client("Incidents"), index, journals),
+        IncidentTables(tables.get_table_client("Incidents"), index, journals, sealing),
         journals,
         RulesTable(tables.get_table_client("Rules")),
-        PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret),
+        PeopleTable(tables.get_table_client("People"), secrets, settings.people_key_secret, sealing),
         AgendaTable(tables.get_table_client("Agenda")),
+        RolloutsTable(tables.get_table_client("Agenda")),
         StormTable(tables.get_table_client("Agenda")),
         StorageAdvanceQueue(clients.queue(QUEUE)),
         ExportBlobs(clients.blobs(), CONTAINER),
@@ -132,6 +148,31 @@ def _kept_secrets(settings: Settings) -> Secrets:
     from shared.adapters.app_setting_secrets import AppSettingSecrets
 
     return AppSettingSecrets(settings.secrets)
+
+
+def _signing(settings: Settings, secrets: Secrets) -> Signing:
+    """By the vault's own key, which it never gives away; without a vault by a key among the secrets."""
+    if settings.key_vault_uri:
+        from shared.adapters.signing.vault_key import VaultSigning, open_keys
+
+        address, client_id = settings.key_vault_uri, settings.client_id
+        return VaultSigning(lambda: open_keys(address, client_id), settings.signing_key_name)
+    from shared.adapters.signing.local_key import LocalSigning
+
+    return LocalSigning(secrets)
+
+
+def _wrapping(settings: Settings, secrets: Secrets) -> Wrapping:
+    """What wraps the keys of names and texts: a key of the vault, or a secret where there is none."""
+    if settings.key_vault_uri:
+        from shared.adapters.sealing_wraps import VaultWrapping
+        from shared.adapters.signing.vault_key import open_keys
+
+        address, client_id = settings.key_vault_uri, settings.client_id
+        return VaultWrapping(lambda: open_keys(address, client_id), settings.wrapping_key_name)
+    from shared.adapters.sealing_wraps import LocalWrapping
+
+    return LocalWrapping(secrets)
 
 
 def _redactor() -> Redactor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -19,6 +19,7 @@ from shared.domain.journal import Entry, Journal
 from shared.domain.oncall import Absence
 from shared.domain.plan import Calendar, Plan, Rules, SourceTrust
 from shared.domain.plan import Channel as ChannelSpec
+from shared.domain.rollout import PlanRecord
 from shared.domain.runbook import Runbook
 from shared.domain.storm import Gathering, Kept, StormState
 from shared.domain.timeline import Event
@@ -145,32 +146,6 @@ class Plans(Protocol):
         """Every plan, by name."""
 
 
-class Timelines(Protocol):
-    """What the export reads."""
-
-    def subjects(self, plan: str, week: str) -> list[str]:
-        """Every subject of the plan that has events in the ISO week (``2026-W47``), sorted, each once."""
-
-    def events(self, subject: str) -> Iterator[Event]:
-        """A subject's whole timeline in order; empty where there is none."""
-
-
-class Exports(Protocol):
-    """Where bundles are kept, for good: ``plan/week/rN/file``."""
-
-    def names(self, prefix: str) -> list[str]:
-        """Every blob name that begins with ``prefix``, sorted."""
-
-    def read(self, name: str) -> bytes:
-        """A whole small blob. Raises NotFound."""
-
-    def stream(self, name: str) -> Iterator[bytes]:
-        """A blob in pieces. Raises NotFound."""
-
-    def write(self, name: str, pieces: Iterable[bytes]) -> None:
-        """Create a blob. Raises Conflict where it exists already; never overwrites."""
-
-
 class RulesArchive(Protocol):
     """Frozen rules by hash."""
 
@@ -178,7 +153,11 @@ class RulesArchive(Protocol):
         """Store the text under its hash, if it is not there already."""
 
     def get(self, hash: str) -> Rules:
-        """The rules of that hash. Raises StoreUnavailable."""
+        """The rules of that hash.
+
+        Raises StoreUnavailable (RulesLost where they are not there), and ValueError where another version
+        has frozen them in words that this one cannot read.
+        """
 
 
 @dataclass(frozen=True)
@@ -344,6 +323,16 @@ class Agenda(Protocol):
         """Store what a calendar said, whatever was there."""
 
 
+class PlanRecords(Protocol):
+    """What is on record of each plan's versions. May raise StoreUnavailable."""
+
+    def record(self, plan: str) -> tuple[PlanRecord, str] | None:
+        """The record with its tag, or None where the plan was never seen."""
+
+    def save(self, plan: str, record: PlanRecord, tag: str | None) -> str:
+        """Store it and return the new tag. Raises Conflict where it has moved on; no tag: it must be new."""
+
+
 class Calendars(Protocol):
     """Where absences are read."""
 
@@ -368,6 +357,9 @@ class People(Protocol):
 
     def pseudonym(self, identity: str, name: str) -> str:
         """The pseudonym of an identity, made on first use under that name. Raises StoreUnavailable."""
+
+    def digest(self, text: str) -> str:
+        """A hash that nobody without the key can compare with a guess. Raises SecretUnavailable."""
 
     def name(self, pseudonym: str) -> str | None:
         """Who that is, or None where nobody (any more) is known by it."""

@@ -37,13 +37,23 @@ SETTINGS = (
     Setting("PUBLIC_URL", "address under which people reach Tocsin, for links", default=""),
     Setting("ESCALATION_SCHEDULE", "NCRONTAB of the sweep and of the agenda", default="0 * * * * *"),
     Setting("EXPORT_SCHEDULE", "NCRONTAB of the check for weeks to export", default="0 20 * * * *"),
+    Setting("PURGE_SCHEDULE", "NCRONTAB of the nightly purge", default="0 40 2 * * *"),
+    Setting("DRIFT_SCHEDULE", "NCRONTAB of the nightly check for drift", default="0 40 3 * * *"),
     Setting("PEOPLE_KEY_SECRET", "name of the secret that keys the HMAC of identities", default="people-key"),
+    Setting("SIGNING_KEY_NAME", "name of the key in the vault that signs exports", default="export-signing"),
+    Setting(
+        "WRAPPING_KEY_NAME",
+        "name of the key in the vault under which names and texts are kept",
+        default="texts-wrapping",
+    ),
     Setting("CODE_VERSION", "what is deployed, for the manifest", default="development"),
+    Setting("DEPLOYED_BY", "who deployed it, for what changed in a plan", default=""),
     Setting("WEBSITE_AUTH_ENABLED", "whether the platform authenticates people", where="platform"),
 )
 _SECRET_PREFIX = "SECRET_"  # noqa: S105  (the prefix of settings that hold secrets, not one)
 _SECRET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,126}")
 _SCHEDULE = re.compile(r"\s*(?:[0-9A-Za-z*/,-]+\s+){5}[0-9A-Za-z*/,-]+\s*")
+LONGEST_IDENTITY = 200
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -69,7 +79,10 @@ class Settings:
     runbooks_dir: Path
     public_url: str
     people_key_secret: str
+    signing_key_name: str
+    wrapping_key_name: str
     code_version: str
+    deployed_by: str
     authentication_on: bool
     secrets: Mapping[str, str] = field(repr=False)
 
@@ -102,7 +115,10 @@ def read_settings(environment: Mapping[str, str], root: Path) -> Settings:
         root / str(values["RUNBOOKS_DIR"]),
         str(values["PUBLIC_URL"] or ""),
         str(values["PEOPLE_KEY_SECRET"]),
+        str(values["SIGNING_KEY_NAME"]),
+        str(values["WRAPPING_KEY_NAME"]),
         str(values["CODE_VERSION"]),
+        str(values["DEPLOYED_BY"] or "").strip()[:LONGEST_IDENTITY],
         (values["WEBSITE_AUTH_ENABLED"] or "").lower() == "true",
         {name: value for name, value in environment.items() if name.startswith(_SECRET_PREFIX)},
     )
@@ -146,6 +162,10 @@ def _form_faults(values: Mapping[str, str | None]) -> list[Fault]:
     forms = (
         ("ESCALATION_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
         ("EXPORT_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
+        ("PURGE_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
+        ("DRIFT_SCHEDULE", _SCHEDULE, "is not an NCRONTAB schedule of six fields"),
         ("PEOPLE_KEY_SECRET", _SECRET_NAME, "is not the name of a secret"),
+        ("SIGNING_KEY_NAME", _SECRET_NAME, "is not the name of a key"),
+        ("WRAPPING_KEY_NAME", _SECRET_NAME, "is not the name of a key"),
     )
     return [Fault(name, why) for name, form, why in forms if not form.fullmatch(str(values[name]))]

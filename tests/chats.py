@@ -25,16 +25,18 @@ from shared.adapters.signed_links import KeyedLinks
 from shared.adapters.templates import Templates
 from shared.domain.answering import GRANT_LASTS, Grant
 from shared.domain.chat_call import Answer, Call, Caller, key_of
+from shared.domain.doors import Chat
 from shared.domain.errors import NotFound
 from shared.domain.incident import Incident
 from shared.domain.oncall import Layer, Rotation
-from shared.domain.plan import Chat, ClosingCode, Plan, Role, Service
+from shared.domain.plan import ClosingCode, Plan, Role, Service
 from shared.domain.runbook import Part, Runbook
 from shared.ports import IncidentStore
 from shared.workflows.answer_from_chat import AnswerFromChat
 from shared.workflows.answer_in_time import AnswerInTime
 from shared.workflows.answer_notification import AnswerNotification
 from shared.workflows.chat import SlackChat
+from shared.workflows.record_access import RecordAccess
 from shared.workflows.run_chat_command import RunChatCommand
 from shared.workflows.show_incidents import ShowIncidents
 from shared.workflows.show_oncall import ShowOnCall
@@ -48,6 +50,7 @@ PUBLIC = "https://tocsin.example.com"
 SALT = "5a17"
 SECRETS = {
     "SECRET_PEOPLE_KEY": "only for tests",
+    "SECRET_TEXTS_KEY": "only for tests",
     "SECRET_SLACK_SIGNING": SIGNING,
     "SECRET_SLACK_BOT": "xoxb-1",
     "SECRET_TEAMS_KEY": TEAMS_TOKEN,
@@ -123,7 +126,14 @@ class ChatStage(Stage):
             self.archive,
             self.people,
             self.responding,
-            ShowIncidents(self.store, self.plans, self.people, self.archive, Templates()),
+            ShowIncidents(
+                self.store,
+                self.plans,
+                self.people,
+                self.archive,
+                Templates(),
+                RecordAccess(self.journals, self.people),
+            ),
             ShowOnCall(self.plans, KeyedLinks(self.secrets, "people-key"), lambda *_: b""),
             ShowRunbooks(self.plans, Books()),
             PUBLIC,

@@ -74,6 +74,7 @@ class Phones:
     secrets: dict[str, str] = field(
         default_factory=lambda: {
             "SECRET_PEOPLE_KEY": "only for tests",
+            "SECRET_TEXTS_KEY": "only for tests",
             "SECRET_TWILIO": AUTH,
             "SECRET_TWILIO__PREVIOUS": OLD_AUTH,
             "SECRET_EVENT_GRID": EVENT_GRID,

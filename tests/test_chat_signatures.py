@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 
 from shared.adapters.chat.signed_plans import ASK_AGAIN_AFTER, AT_ONCE, SignedPlans
+from shared.domain.doors import Chat
 from shared.domain.errors import SecretUnavailable, Unauthenticated
-from shared.domain.plan import Chat, Plan
+from shared.domain.plan import Plan
 from tests.builders import NOON, a_plan
 from tests.chats import Plans
 

@@ -15,8 +15,8 @@ from shared.adapters.answer_tokens import KeyedAnswerTokens
 from shared.adapters.channels.current_secret import with_current_secret
 from shared.adapters.chat.signed_plans import ASK_AGAIN_AFTER, SignedPlans
 from shared.domain.answering import Grant
+from shared.domain.doors import Chat
 from shared.domain.errors import DeliveryFailed, SecretUnavailable, Unauthenticated
-from shared.domain.plan import Chat
 from shared.ports import Accepted
 from tests.builders import NOON, a_plan
 from tests.certificates import LoopbackAuthority

@@ -36,7 +36,7 @@ class AnExportedIncident(AnIncident):
             account = account_of(subject, events, start, end)
             assert account is not None
             tally.add(account)
-        found = controls(tally.plan)
+        found = controls(tally)
         assert found["backlog"]["holds"], found
         assert found["breaches"]["holds"], found
 

@@ -13,8 +13,8 @@ from azure.storage.blob import BlobServiceClient
 
 from shared.adapters.export_blobs import BLOCK, PATIENCE, ExportBlobs
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable
+from shared.export_ports import Exports
 from shared.kpi import verify
-from shared.ports import Exports
 from shared.workflows.export_kpis import compile_week, open_file
 from tests.builders import a_plan
 from tests.stories import MONDAY, SUNDAY, WEEK, Story
@@ -59,6 +59,28 @@ def test_a_file_of_many_pieces_comes_back_whole(exports: Exports, size: int) -> 
     exports.write("acme/large", pieces)
     assert b"".join(exports.stream("acme/large")) == LARGE[:size]
     assert exports.read("acme/large") == LARGE[:size]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (0, 0),
+        (0, BLOCK - 1),
+        (0, BLOCK),
+        (BLOCK - 1, BLOCK + 1),
+        (5, len(LARGE) - 1),
+        (len(LARGE) - 1, len(LARGE) - 1),
+        (len(LARGE) - 3, None),
+        (0, None),
+    ],
+)
+def test_a_part_of_a_file_is_read_from_its_first_byte_to_its_last(
+    exports: Exports, first: int, last: int | None
+) -> None:
+    exports.write("acme/large", [LARGE])
+    assert exports.size("acme/large") == len(LARGE)
+    part = LARGE[first:] if last is None else LARGE[first : last + 1]
+    assert b"".join(exports.stream("acme/large", first, last)) == part
 
 
 @pytest.mark.parametrize("second", [b"other", b"first", LARGE])
@@ -106,6 +128,8 @@ def test_what_is_not_there_is_not_found_before_the_first_piece(exports: Exports)
         exports.read("acme/none")
     with pytest.raises(NotFound):
         exports.stream("acme/none")
+    with pytest.raises(NotFound):
+        exports.size("acme/none")
 
 
 def test_a_week_compiled_anywhere_is_the_same_bundle_and_verified(exports: Exports, tmp_path: Path) -> None:

@@ -33,12 +33,26 @@ EXPECTED_HTTP = {
     "show_status_page": ("GET", "status/{plan}", OPEN),
     "hear_channel": ("POST", "api/v1/plans/{plan}/channels/{channel}/{what}", OPEN),
     "show_oncall_feed": ("GET", "api/v1/plans/{plan}/oncall/{feed}", OPEN),
+    "show_rollout": ("GET", "api/v1/plans/{plan}/rollout", OPEN),
+    "steer_rollout": ("POST", "api/v1/plans/{plan}/rollout", OPEN),
     "list_runbooks": ("GET", "api/v1/plans/{plan}/runbooks", OPEN),
     "show_runbook": ("GET", "api/v1/plans/{plan}/runbooks/{name}", OPEN),
+    "list_holds": ("GET", "api/v1/plans/{plan}/holds", OPEN),
+    "place_hold": ("POST", "api/v1/plans/{plan}/holds", OPEN),
+    "release_hold": ("POST", "api/v1/plans/{plan}/holds/{hold}/release", OPEN),
     "list_exports": ("GET", "api/v1/plans/{plan}/exports", OPEN),
     "compile_export": ("POST", "api/v1/plans/{plan}/exports/{week}", OPEN),
     "show_export": ("GET", "api/v1/plans/{plan}/exports/{week}", OPEN),
     "fetch_export_file": ("GET", "api/v1/plans/{plan}/exports/{week}/{file}", OPEN),
+    "show_export_progress": ("GET", "api/v1/plans/{plan}/exports/{week}/progress", OPEN),
+    "make_export_link": ("POST", "api/v1/plans/{plan}/exports/{week}/links", OPEN),
+    "show_linked_export": ("GET", "e/{token}", OPEN),
+    "fetch_linked_file": ("GET", "e/{token}/{file}", OPEN),
+    "show_kpis": ("GET", "api/v1/plans/{plan}/kpi", OPEN),
+    "show_keys": ("GET", "api/v1/keys", OPEN),
+    "erase_person": ("POST", "api/v1/people/erase", OPEN),
+    "export_person": ("POST", "api/v1/people/export", OPEN),
+    "erase_text": ("POST", "api/v1/incidents/{id}/texts/{seq}/erase", OPEN),
     "live": ("GET", "api/v1/health/live", OPEN),
     "ready": ("GET", "api/v1/health/ready", OPEN),
     "status": ("GET", "api/v1/status", OPEN),
@@ -47,7 +61,12 @@ EXPECTED_HTTP = {
 EXPECTED_OTHERS = {
     "sweep": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
     "keep_agenda": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
+    "keep_watch": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
+    "purge": {"type": "timerTrigger", "schedule": "%PURGE_SCHEDULE%"},
+    "keep_rollouts": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
     "export_weeks": {"type": "timerTrigger", "schedule": "%EXPORT_SCHEDULE%"},
+    "export_wanted": {"type": "timerTrigger", "schedule": "%ESCALATION_SCHEDULE%"},
+    "check_drift": {"type": "timerTrigger", "schedule": "%DRIFT_SCHEDULE%"},
     "advance": {"type": "queueTrigger", "queueName": "advance", "connection": "TOCSIN_STORAGE"},
 }
 HEAVY = (
@@ -191,8 +210,9 @@ def test_who_may_call_is_said_for_every_operation() -> None:
 
     for path, operation in operations():
         assert {name for each in operation["security"] for name in each} <= set(schemes)
-        public = path.startswith(("/api/v1/health", "/api/v1/status", "/api/v1/openapi", "/status/"))
-        proves_itself = path.startswith(("/a/", "/api/v1/chat/")) or "/channels/" in path
+        open_ways = ("health", "status", "openapi", "keys")
+        public = path.startswith(("/status/", *(f"/api/v1/{way}" for way in open_ways)))
+        proves_itself = path.startswith(("/a/", "/e/", "/api/v1/chat/")) or "/channels/" in path
         assert (operation["security"] == []) is (public or proves_itself), path
         if operation["operationId"] == "chat_slack_check":
             continue  # Slack looks at our certificate, and learns nothing

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import TypeAdapter
 
-from functions.answers import ExportCompiled, ExportList, ExportWhole
+from functions.export_answers import ExportCompiled, ExportList, ExportWhole
 from tests.host_process import Tocsin, problem, running
 
 ADMIN, AUDITOR = "ada:Admin", "aud:Auditor"
@@ -90,7 +90,8 @@ def test_every_file_that_is_named_can_be_fetched_and_has_the_hash_that_is_stated
         assert hashlib.sha256(fetched[name.lstrip("*")].body).hexdigest() == digest
     for name, answer in fetched.items():
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["content-disposition"] == f'attachment; filename="acme-{week(1)}-{name}"'
+        saved = f"acme-{week(1)}-r1-{name}"
+        assert answer.headers["content-disposition"] == f'attachment; filename="{saved}"'
     assert json.loads(fetched["manifest.json"].body)["week"] == week(1)
     assert fetched["audit.csv"].headers["content-type"].startswith("text/csv")
 

@@ -88,7 +88,20 @@ def test_the_defaults_of_the_infrastructure_are_those_of_the_code() -> None:
 
     assert default("escalationSchedule") == defaults["ESCALATION_SCHEDULE"]
     assert default("exportSchedule") == defaults["EXPORT_SCHEDULE"]
+    assert default("driftSchedule") == defaults["DRIFT_SCHEDULE"]
+    assert default("purgeSchedule") == defaults["PURGE_SCHEDULE"]
     assert default("peopleKeySecretName") == defaults["PEOPLE_KEY_SECRET"]
+    assert default("signingKeyName") == defaults["SIGNING_KEY_NAME"]
+    assert default("wrappingKeyName") == defaults["WRAPPING_KEY_NAME"]
+
+
+def test_the_keys_of_the_vault_can_do_what_the_app_asks_and_do_not_expire() -> None:
+    source = module("key-vault").path.read_text("utf-8")
+    for line in ("kty: 'EC'", "curveName: 'P-256'", "'sign'\n      'verify'", "kty: 'RSA'", "keySize: 3072"):
+        assert line in source
+    assert "'wrapKey'\n      'unwrapKey'" in source
+    assert source.count("type: 'rotate'") == source.count("exportable: false") == 2
+    assert "expiryTime" not in source, "what an old version signed or wrapped must stay readable"
 
 
 def test_no_setting_is_one_that_flex_consumption_refuses() -> None:

@@ -24,24 +24,27 @@ class Rule:
 
 
 AZURE = ("azure",)
+PORTS = ("shared.ports", "shared.export_ports")
 HEAVY = ("azure", "pydantic", "yaml", "requests", "opentelemetry")
 # The first rule whose place holds the module counts.
 RULES = (
     Rule("function_app", ("functions",)),
     Rule(
         "functions",
-        ("functions", "shared.app", "shared.workflows", "shared.ports", "shared.domain", "shared.kpi"),
+        ("functions", "shared.app", "shared.workflows", *PORTS, "shared.domain", "shared.kpi"),
     ),
     Rule("shared.app", ("shared",)),
     Rule("shared.foundation", ("shared",)),
     Rule("shared.settings", ("shared.domain",), HEAVY),
     Rule("shared.ports", ("shared.domain",), HEAVY),
+    Rule("shared.export_ports", ("shared.domain",), HEAVY),
     Rule("shared.domain", ("shared.domain",), HEAVY),
     Rule("shared.kpi.verify", (), HEAVY),
     Rule("shared.kpi", ("shared.kpi", "shared.domain"), AZURE),
     Rule("shared.web", ("shared.web", "shared.domain", "shared.ports"), AZURE),
-    Rule("shared.workflows", ("shared.workflows", "shared.ports", "shared.domain", "shared.kpi"), AZURE),
-    Rule("shared.adapters", ("shared.adapters", "shared.ports", "shared.domain", "shared.settings")),
+    Rule("shared.plans", ("shared.plans", "shared.adapters", "shared.domain", "shared.kpi"), AZURE),
+    Rule("shared.workflows", ("shared.workflows", *PORTS, "shared.domain", "shared.kpi"), AZURE),
+    Rule("shared.adapters", ("shared.adapters", *PORTS, "shared.domain", "shared.settings")),
     Rule("local", ("local", "shared")),
     Rule("bench", ("bench", "local", "shared", "functions", "tests")),
 )

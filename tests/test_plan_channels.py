@@ -19,10 +19,11 @@ from shared.adapters.plan_files import load
 from shared.adapters.plan_ways import check_ways
 from shared.adapters.rules_text import rules_from_text
 from shared.domain.delivery import PAGES
+from shared.domain.doors import Chat, StatusPage, Storm
 from shared.domain.errors import InvalidPlan
 from shared.domain.matrix import StillOpen
 from shared.domain.oncall import Restriction
-from shared.domain.plan import FOLLOWS, LIVE, ROOMS, Chat, Plan, Reach, StatusPage, Storm
+from shared.domain.plan import FOLLOWS, LIVE, ROOMS, Plan, Reach
 from shared.domain.principal import INCLUDES
 from shared.domain.timeline import canonical
 from shared.domain.ways import MOST_PROVIDERS, ways

@@ -15,6 +15,7 @@ from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime, is_business_day
 from shared.domain.plan import Plan
 from shared.domain.runbook import runbook_for
+from shared.domain.trial import Rollout
 from tests.builders import NOON, hours, minutes
 from tests.toy_host import ROOT
 
@@ -115,6 +116,7 @@ def test_the_kpis_can_be_kept_by_what_the_plan_says() -> None:
         "first_response_within_5m": 100,
         "respond_sla_attainment": 100,
         "review_completion": 100,
+        "time_to_resolve_vs_baseline": -30,
     }
     business = [BusinessTime(hours(count)) for count in (4, 24, 16, 80)]
     assert [
@@ -176,6 +178,11 @@ def test_places_rollouts_and_remedies_of_the_document_stand_in_the_runbooks() ->
     ):
         page = (ROOT / "runbooks/bimride" / f"{runbook}.md").read_text(encoding="utf-8")
         assert [each for each in words if each not in page] == [], runbook
+
+
+def test_new_rules_of_the_plan_rule_a_tenth_for_two_days_then_half_then_all() -> None:
+    assert PLAN.rollout == Rollout((10, 50), hours(48))
+    assert PLAN.targets.keys() >= {"first_response_within_5m", "respond_sla_attainment"}
 
 
 def test_holidays_of_barbados_are_no_business_days() -> None:

@@ -17,8 +17,9 @@ import pytest
 from local import check_secrets
 from shared.adapters.key_vault import KeyVaultSecrets
 from shared.adapters.plan_secrets import collisions, named_secrets, plans_naming
+from shared.domain.doors import Chat
 from shared.domain.errors import SecretUnavailable, StoreUnavailable
-from shared.domain.plan import Calendar, Channel, Chat, Contact, Plan, SourceTrust
+from shared.domain.plan import Calendar, Channel, Contact, Plan, SourceTrust
 from shared.ports import IncidentStore
 from shared.workflows import check_health
 from shared.workflows.check_health import CheckHealth, PlanSecrets, lacking

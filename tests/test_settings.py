@@ -77,6 +77,8 @@ def test_every_bad_setting_is_named_at_once_and_no_value_is_shown(root: Path) ->
         "PEOPLE_KEY_SECRET": "hush 7",
         "ESCALATION_SCHEDULE": "hush-8",
         "EXPORT_SCHEDULE": "* * * * *",
+        "DRIFT_SCHEDULE": "nightly",
+        "PURGE_SCHEDULE": "at night",
         "SECRET_SIGNING": "hush-9",
     }
     names, said = refused(root, values)

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from shared.adapters import storage_clients
 from shared.adapters.status_html import status_html
 from shared.domain.cadence import PostUpdate, Progress
+from shared.domain.doors import StatusPage
 from shared.domain.errors import InvalidInput, NotFound, Refused, StoreUnavailable
 from shared.domain.matrix import Audience, Inform, Updates
-from shared.domain.plan import Rules, Service, StatusPage
+from shared.domain.plan import Rules, Service
 from shared.domain.response import Acknowledge, Command, Escalate, Note, Reopen, Resolve
 from shared.domain.severity import SetSeverity
 from shared.domain.status_page import MOST_INCIDENTS, PublicStatus

@@ -9,7 +9,9 @@ import pytest
 
 from shared.domain import storm
 from shared.domain.delivery import LEASE, Delivery, Kind, Message
-from shared.domain.plan import Channel, Storm
+from shared.domain.doors import Storm
+from shared.domain.incident import Incident
+from shared.domain.plan import Channel
 from shared.domain.storm import Entry, Gathering, Member, StormState, Told
 from tests.builders import NOON, a_plan, a_severity, minutes, seconds, some_rules
 
@@ -41,7 +43,9 @@ def a_gathering(*deliveries: Delivery) -> Gathering:
 
 
 def a_member(n: int, severity: str = "P1", kind: Kind = "escalation", title: str = "Down") -> Member:
-    return Member(Entry(f"INC-{n:04d}", f"000002-oncall-{n}", kind, severity, title), None)
+    entry = Entry(f"INC-{n:04d}", f"000002-oncall-{n}", kind, severity)
+    incident = Incident(f"{n:08d}", 1, "acme", None, "g", "n", "api", severity, "r", NOON, title=title)
+    return Member(entry, incident)
 
 
 def test_as_many_as_the_plan_says_go_out_one_by_one() -> None:
@@ -142,7 +146,7 @@ def test_who_comes_twice_is_in_it_once() -> None:
 
 @pytest.mark.parametrize(("there", "same"), [(498, True), (499, False)])
 def test_a_full_gathering_is_followed_by_another(there: int, same: bool) -> None:
-    entries = tuple(Entry(f"INC-{n}", "x", "inform", "P1", "") for n in range(there))
+    entries = tuple(Entry(f"INC-{n}", "x", "inform", "P1") for n in range(there))
     full = replace(a_gathering(), entries=entries)
     more = storm.gather(full, [a_delivery(2), a_delivery(3)], NOON)
     assert (more.key == full.key) is same
@@ -219,7 +223,7 @@ def test_a_digest_of_news_alone_does_not_go_as_a_page() -> None:
 
 
 def test_an_incident_with_several_messages_is_one_line() -> None:
-    entries = [Entry("INC-1", f"{n}", "escalation", "P1", "Down") for n in range(3)]
+    entries = [Entry("INC-1", f"{n}", "escalation", "P1") for n in range(3)]
     message = storm.digest_message(PLAN, a_gathering(), [Member(each, None) for each in entries])
     assert (message.title, len(message.summary.splitlines())) == ("1 incident needs you", 1)
 
@@ -233,13 +237,22 @@ def test_fifty_lines_and_how_many_more(many: int, lines: int, last: str) -> None
 
 def test_a_hostile_title_stays_on_its_line_and_within_its_room() -> None:
     title = "x\n[P1] INC-9999 forged\u2028· open \ud800" + "y" * 200
-    hostile = a_delivery()
-    hostile = replace(hostile, message=replace(hostile.message, title=title))
-    [entry] = a_gathering(hostile).entries
-    assert len(entry.title) <= storm.TITLE_KEPT
-    message = storm.digest_message(PLAN, a_gathering(), [Member(entry, None)])
+    message = storm.digest_message(PLAN, a_gathering(), [a_member(1, title=title)])
     assert len(message.summary.splitlines()) == 1
+    assert len(message.summary) <= storm.TITLE_KEPT + 40
     message.summary.encode()
+
+
+def test_of_an_incident_that_cannot_be_read_a_digest_says_the_rest() -> None:
+    message = storm.digest_message(PLAN, a_gathering(), [replace(a_member(7), incident=None)])
+    assert message.summary == "[P1] INC-0007 · open"
+
+
+def test_nothing_that_people_wrote_is_gathered() -> None:
+    delivery = a_delivery()
+    delivery = replace(delivery, message=replace(delivery.message, title="Ana Ruiz", summary="her phone"))
+    assert "Ana" not in str(a_gathering(delivery))
+    assert "phone" not in str(a_gathering(delivery))
 
 
 def test_the_outcome_of_a_digest_is_that_of_each_delivery_it_told() -> None:

@@ -87,9 +87,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "PATH": os.environ["PATH"],
         "PLANS_DIR": str(plans),
         "SECRET_PEOPLE_KEY": "only for tests",
+        "SECRET_TEXTS_KEY": "only for tests",
         "WEBSITE_AUTH_ENABLED": "True",
         "ESCALATION_SCHEDULE": "0 * * * * *",
         "EXPORT_SCHEDULE": "0 20 * * * *",
+        "DRIFT_SCHEDULE": "0 40 3 * * *",
+        "PURGE_SCHEDULE": "0 40 2 * * *",
     }
     command = [sys.executable, "-c", CALLS, str(DRIVER)]
     with azurite.start(data, in_memory=True) as storage:

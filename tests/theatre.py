@@ -36,6 +36,7 @@ from shared.adapters.app_setting_secrets import setting_of
 from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.names import CONTAINER, QUEUE
 from shared.adapters.plan_files import load
+from shared.adapters.sealing_wraps import SECRET as TEXTS_KEY
 from shared.adapters.storage_clients import StorageClients
 from shared.domain.delivery import Attempt, Delivery
 from shared.domain.plan import Plan
@@ -274,7 +275,7 @@ class Theatre:
 
     def _secrets(self) -> dict[str, str]:
         """Every secret that plans and settings name; those that are addresses lead to the receivers."""
-        named = [setting.default for setting in SETTINGS if setting.name.endswith("_SECRET")]
+        named = [TEXTS_KEY, *(each.default for each in SETTINGS if each.name.endswith("_SECRET"))]
         found = {name: f"only for tests: {name}" for name in named if name}
         for plan in self.plans.values():
             for trust in plan.sources.values():

@@ -26,8 +26,11 @@ class MemoryExports:
             raise NotFound(f"there is no {name}")
         return self.blobs[name]
 
-    def stream(self, name: str) -> Iterator[bytes]:
-        content = self.read(name)
+    def size(self, name: str) -> int:
+        return len(self.read(name))
+
+    def stream(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
+        content = self.read(name)[first : None if last is None else last + 1]
         return (content[at : at + PIECE] for at in range(0, len(content), PIECE))
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:

@@ -7,6 +7,7 @@ param redundancy string
 param exportRetentionDays int
 param exportsLocked bool
 param exportColdAfterDays int
+param exportsDeletedAfterRetention bool
 param workspaceId string
 
 var tableNames = [
@@ -22,6 +23,12 @@ var queueNames = [
   'advance-poison'
 ]
 var exportContainerName = 'exports'
+// A month later than immutability allows: a deletion that comes too early is refused, and tried each day.
+var deletion = exportsDeletedAfterRetention ? {
+  delete: {
+    daysAfterCreationGreaterThan: exportRetentionDays + 30
+  }
+} : {}
 
 resource account 'Microsoft.Storage/storageAccounts@2023-05-01' = {
   name: name
@@ -91,7 +98,9 @@ resource exports 'Microsoft.Storage/storageAccounts/blobServices/containers@2023
   }
 }
 
-// Made unlocked: whoever may change the account can still shorten it. Locking it is a person's decision,
+// On the container, so that it covers every blob whatever wrote it, provisional bundles and signatures too.
+// A policy for each version would protect what is overwritten; here nothing can be, as one name is written
+// once. Made unlocked: whoever may change the account can still shorten it. Locking it is a person's decision,
 // cannot be undone, and stands in docs/deploy.md.
 resource exportsImmutable 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2023-05-01' = if (!exportsLocked) {
   parent: exports
@@ -126,14 +135,19 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2023-05
               ]
             }
             actions: {
-              baseBlob: {
+              baseBlob: union({
                 tierToCool: {
                   daysAfterModificationGreaterThan: 30
                 }
                 tierToCold: {
                   daysAfterModificationGreaterThan: exportColdAfterDays
                 }
-              }
+              }, deletion)
+              version: union({
+                tierToCold: {
+                  daysAfterCreationGreaterThan: exportColdAfterDays
+                }
+              }, deletion)
             }
           }
         }

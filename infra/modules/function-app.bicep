@@ -13,9 +13,14 @@ param componentName string
 param workspaceId string
 param publicUrl string
 param codeVersion string
+param deployedBy string
 param escalationSchedule string
 param exportSchedule string
+param driftSchedule string
+param purgeSchedule string
 param peopleKeySecretName string
+param signingKeyName string
+param wrappingKeyName string
 param alwaysReadyHttp int
 param maximumInstanceCount int
 
@@ -148,6 +153,14 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           value: peopleKeySecretName
         }
         {
+          name: 'SIGNING_KEY_NAME'
+          value: signingKeyName
+        }
+        {
+          name: 'WRAPPING_KEY_NAME'
+          value: wrappingKeyName
+        }
+        {
           name: 'PLANS_DIR'
           value: 'plans'
         }
@@ -168,8 +181,20 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
           value: exportSchedule
         }
         {
+          name: 'DRIFT_SCHEDULE'
+          value: driftSchedule
+        }
+        {
+          name: 'PURGE_SCHEDULE'
+          value: purgeSchedule
+        }
+        {
           name: 'CODE_VERSION'
           value: codeVersion
+        }
+        {
+          name: 'DEPLOYED_BY'
+          value: deployedBy
         }
         {
           name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'

@@ -1,8 +1,11 @@
 // The secrets that plans name: tokens of chats, keys of signatures. People put them in, the app reads them.
+// And two keys of its own, made here, which never leave the vault.
 param name string
 param location string
 param tags object
 param workspaceId string
+param signingKeyName string
+param wrappingKeyName string
 
 resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
   name: name
@@ -22,6 +25,70 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     networkAcls: {
       bypass: 'AzureServices'
       defaultAction: 'Allow'
+    }
+  }
+}
+
+// Signs exports. An older version is never used again, but its public half proves what it signed: it has no
+// expiry, and stays enabled. `docs/deploy.md` tells the rest.
+resource signingKey 'Microsoft.KeyVault/vaults/keys@2023-07-01' = {
+  parent: vault
+  name: signingKeyName
+  tags: tags
+  properties: {
+    kty: 'EC'
+    curveName: 'P-256'
+    keyOps: [
+      'sign'
+      'verify'
+    ]
+    attributes: {
+      enabled: true
+      exportable: false
+    }
+    rotationPolicy: {
+      lifetimeActions: [
+        {
+          trigger: {
+            timeAfterCreate: 'P1Y'
+          }
+          action: {
+            type: 'rotate'
+          }
+        }
+      ]
+    }
+  }
+}
+
+// Wraps the keys under which names and free texts are stored. What an older version wrapped, only that
+// version can unwrap: it has no expiry either.
+resource wrappingKey 'Microsoft.KeyVault/vaults/keys@2023-07-01' = {
+  parent: vault
+  name: wrappingKeyName
+  tags: tags
+  properties: {
+    kty: 'RSA'
+    keySize: 3072
+    keyOps: [
+      'wrapKey'
+      'unwrapKey'
+    ]
+    attributes: {
+      enabled: true
+      exportable: false
+    }
+    rotationPolicy: {
+      lifetimeActions: [
+        {
+          trigger: {
+            timeAfterCreate: 'P1Y'
+          }
+          action: {
+            type: 'rotate'
+          }
+        }
+      ]
     }
   }
 }

@@ -39,12 +39,12 @@ class AgendaTable:
     def state(self, plan: str) -> tuple[AgendaState, str] | None:
         """How far the plan's agenda is, with the row's tag; None where it never began."""
         row = point(self.table, plan, _STATE)
-        return None if row is None else (_state(_read(row)), tag_of(row))
+        return None if row is None else (_state(read_pieces(row)), tag_of(row))
 
     def save(self, plan: str, state: AgendaState, tag: str | None) -> str:
         """The new tag. Raises Conflict where the row has moved on (or, without a tag, exists)."""
         commit = new_commit()
-        row = {"PartitionKey": plan, "RowKey": _STATE, "commits": commit, **_pieces(_state_json(state))}
+        row = {"PartitionKey": plan, "RowKey": _STATE, "commits": commit, **pieces(_state_json(state))}
         operation = create(row) if tag is None else replace(row, tag)
         tags = submit_once(self.table, [operation], commit, lambda: point(self.table, plan, _STATE))
         if tags is not None:
@@ -57,14 +57,14 @@ class AgendaTable:
     def readings(self, plan: str) -> dict[str, Reading]:
         """What each contact's calendar said, by contact."""
         rows = span(self.table, plan, _ABSENCES, f"{_ABSENCES}~")
-        return {str(row["RowKey"]).removeprefix(_ABSENCES): _reading(_read(row)) for row in rows}
+        return {str(row["RowKey"]).removeprefix(_ABSENCES): _reading(read_pieces(row)) for row in rows}
 
     def keep_reading(self, plan: str, contact: str, reading: Reading) -> None:
         """Store what a calendar said, whatever was there."""
         row = {
             "PartitionKey": plan,
             "RowKey": f"{_ABSENCES}{contact}",
-            **_pieces(
+            **pieces(
                 {
                     "absences": [[stamp(each.since), stamp(each.until)] for each in reading.absences],
                     "tried_at": stamp(reading.tried_at),
@@ -76,12 +76,14 @@ class AgendaTable:
         submit(self.table, [put(row)])
 
 
-def _pieces(value: Mapping[str, Any]) -> dict[str, str]:
+def pieces(value: Mapping[str, Any]) -> dict[str, str]:
+    """JSON as properties of a row, each of a size that storage takes."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return {f"json{number}": text[at : at + PIECE] for number, at in enumerate(range(0, len(text), PIECE))}
 
 
-def _read(row: Mapping[str, Any]) -> Any:  # noqa: ANN401  (our own JSON)
+def read_pieces(row: Mapping[str, Any]) -> Any:  # noqa: ANN401  (our own JSON)
+    """The inverse of `pieces`."""
     text, number = "", 0
     while piece := row.get(f"json{number}"):
         text, number = text + piece, number + 1

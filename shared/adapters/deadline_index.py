@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import heapq
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from azure.core import MatchConditions
 
-from shared.adapters.entity_groups import merge, point, put, span, submit, tag_of, translated
+from shared.adapters.entity_groups import merge, span, submit, tag_of, translated
+from shared.adapters.heartbeats import Heartbeats
 from shared.adapters.table_wire import WiredTable
 from shared.domain.errors import Conflict
 from shared.domain.incident import Incident
 from shared.domain.journal import Journal
+from shared.domain.retention import ended_at
 from shared.domain.timeline import parse_stamp, stamp
 from shared.ports import Due
 
@@ -23,8 +25,12 @@ ORPHAN_KEPT = timedelta(hours=1)
 """How long a deadline is kept whose transaction may still be under way; no call lasts nearly as long."""
 _SLOTS = 64
 _FAR = 253402300799
-_BEATS = "heartbeat"
 _VERSION = "version"
+_LENGTH = "length"
+PURGED_AT = "texts_purged"
+"""Column of a week's row: how long the timeline was whose texts were purged."""
+_SETTLED = timedelta(days=1)
+"""So long after its end nothing of an incident has been purged yet; the least window is a week."""
 
 
 class DeadlineIndex:
@@ -32,6 +38,7 @@ class DeadlineIndex:
 
     def __init__(self, table: WiredTable) -> None:
         self.table = table
+        self.beats = Heartbeats(table)
 
     def point_at(self, before: Incident | None, after: Incident) -> None:
         """Write the rows that a change needs, in one transaction, before the change itself."""
@@ -42,8 +49,9 @@ class DeadlineIndex:
             rows.append(_row(shard, deadline_key(after.deadline, after.id), **_against(version)))
         if not after.hidden and (before is None or before.hidden):
             rows.append(_row(shard, f"l|{order_key(after)}", plan=after.plan))
-        if before is None or before.week != after.week:
-            rows.append(_row(shard, week_key(after.week, after.plan, after.id)))
+        if before is None or before.week != after.week or _is_late(before, after):
+            lengths = _length(after.length) if before is not None and _is_late(before, after) else {}
+            rows.append(_row(shard, week_key(after.week, after.plan, after.id), **lengths))
         if rows:
             submit(self.table, [merge(row) for row in rows])
 
@@ -121,30 +129,12 @@ class DeadlineIndex:
         return sorted(found)
 
     def beat(self, started: datetime, acted_on: int) -> None:
-        """Count a run of the sweeper in its hour's row, and the longest gap before a run."""
-        key = _hour_key(started)
-        row = point(self.table, _BEATS, key)
-        last = self.last_beat(started) if row is None else parse_stamp(row["last"])
-        gap = max(0, int((started - last).total_seconds())) if last else 0
-        before = row or {"runs": 0, "acted_on": 0, "longest_gap_seconds": 0, "first": stamp(started)}
-        counted: dict[str, Any] = {
-            "PartitionKey": _BEATS,
-            "RowKey": key,
-            "first": before["first"],
-            "last": stamp(started),
-            "runs": int(before["runs"]) + 1,
-            "acted_on": int(before["acted_on"]) + acted_on,
-            "longest_gap_seconds": max(int(before["longest_gap_seconds"]), gap),
-        }
-        submit(self.table, [put(counted)])
+        """See `Heartbeats.beat`."""
+        self.beats.beat(started, acted_on)
 
     def last_beat(self, now: datetime) -> datetime | None:
-        """The sweeper's last run in this hour or the one before."""
-        for hour in (now, now - timedelta(hours=1)):
-            row = point(self.table, _BEATS, _hour_key(hour))
-            if row is not None:
-                return parse_stamp(row["last"])
-        return None
+        """See `Heartbeats.last_beat`."""
+        return self.beats.last_beat(now)
 
 
 def shard_of(subject: str) -> str:
@@ -167,6 +157,23 @@ def week_key(week: str, plan: str, subject: str) -> str:
     return f"w|{week}|{plan}|{subject}"
 
 
+def texts_gone(row: Mapping[str, Any]) -> bool:
+    """Whether a week's row says that the texts were purged, and that nothing has come since."""
+    lengths = [int(value) for name, value in row.items() if name.startswith(_LENGTH)]
+    return bool(row.get(PURGED_AT)) and int(row[PURGED_AT]) >= max(lengths, default=0)
+
+
+def _is_late(before: Incident, after: Incident) -> bool:
+    """Whether something is added to what may have been purged."""
+    recorded_at = after.recorded_at or after.opened_at
+    return before.over and after.length > before.length and recorded_at >= ended_at(before) + _SETTLED
+
+
+def _length(length: int) -> dict[str, int]:
+    """As with versions: a writer that comes late must not take away that the timeline is longer by now."""
+    return {f"{_LENGTH}{length % _SLOTS}": length}
+
+
 def _against(version: int) -> dict[str, int]:
     """The version that a deadline was written against, beside those of other writers of the same row.
 
@@ -182,10 +189,6 @@ def _row(shard: str, key: str, **values: str | int) -> dict[str, Any]:
 
 def _shard(number: int) -> str:
     return f"s{number}"
-
-
-def _hour_key(instant: datetime) -> str:
-    return f"h|{instant.astimezone(UTC):%Y-%m-%dT%H}"
 
 
 def _inverted(instant: datetime) -> str:

@@ -35,10 +35,15 @@ class ExportBlobs:
         """See `ports.Exports`. Raises StoreUnavailable as well."""
         return b"".join(self.stream(name))
 
-    def stream(self, name: str) -> Iterator[bytes]:
+    def size(self, name: str) -> int:
+        """See `ports.Exports`. Raises StoreUnavailable as well."""
+        with _translated(name):
+            return int(self._container.get_blob_client(name).get_blob_properties(**PATIENCE).size)
+
+    def stream(self, name: str, first: int = 0, last: int | None = None) -> Iterator[bytes]:
         """See `ports.Exports`; the first piece is fetched at once, so that NotFound comes at once."""
         blob = self._container.get_blob_client(name)
-        return _from(blob, _piece(blob, 0))
+        return _from(blob, first, last, _piece(blob, first, last))
 
     def write(self, name: str, pieces: Iterable[bytes]) -> None:
         """See `ports.Exports`. What is not finished is not there. Raises StoreUnavailable as well."""
@@ -85,26 +90,27 @@ def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def _piece(blob: BlobClient, at: int) -> bytes:
-    """The block that begins at ``at``; shorter, or empty, where the blob ends."""
+def _piece(blob: BlobClient, at: int, last: int | None) -> bytes:
+    """The block that begins at ``at``; shorter, or empty, where the blob or the part wanted ends."""
     from azure.core.exceptions import HttpResponseError
 
     with _translated(str(blob.blob_name)):
         try:
-            return bytes(blob.download_blob(offset=at, length=BLOCK, **PATIENCE).readall())
+            length = BLOCK if last is None else min(BLOCK, last + 1 - at)
+            return bytes(blob.download_blob(offset=at, length=length, **PATIENCE).readall())
         except HttpResponseError as error:
             if error.status_code == 416:
                 return b""
             raise
 
 
-def _from(blob: BlobClient, piece: bytes) -> Iterator[bytes]:
+def _from(blob: BlobClient, at: int, last: int | None, piece: bytes) -> Iterator[bytes]:
     """The first piece, and those behind it."""
-    at = 0
     while piece:
         yield piece
         at += len(piece)
-        piece = _piece(blob, at) if len(piece) == BLOCK else b""
+        more = len(piece) == BLOCK and (last is None or at <= last)
+        piece = _piece(blob, at, last) if more else b""
 
 
 @contextmanager

@@ -23,13 +23,15 @@ from shared.adapters.entity_groups import (
 )
 from shared.adapters.incident_list import IncidentList
 from shared.adapters.journal_table import JournalTable
+from shared.adapters.sealing import Sealing
+from shared.adapters.sealing_texts import is_erased, shown_text, whole_text
 from shared.adapters.table_wire import WiredTable
 from shared.domain.change import Change
 from shared.domain.delivery import Delivery
 from shared.domain.errors import NotFound
 from shared.domain.incident import Head, Incident, parse_incident_id, partition_of
 from shared.domain.intake import Slot
-from shared.domain.timeline import Event
+from shared.domain.timeline import Event, Text
 from shared.ports import AlertRow, Due, Owed, Page, Place, Selection, Stored
 
 MOST_PROBES = 8
@@ -38,10 +40,18 @@ MOST_PROBES = 8
 class IncidentTables:
     """`ports.IncidentStore` and `ports.Timelines` on Azure Table Storage."""
 
-    def __init__(self, incidents: WiredTable, index: DeadlineIndex, journals: JournalTable) -> None:
+    def __init__(
+        self,
+        incidents: WiredTable,
+        index: DeadlineIndex,
+        journals: JournalTable,
+        sealing: Sealing | None = None,
+    ) -> None:
+        """Without ``sealing`` texts are stored as they are."""
         self.table = incidents
         self.index = index
         self.journals = journals
+        self.sealing = sealing
 
     def place(self, group: str) -> Place:
         """Head and newest incident; on a digest collision the next partition of the probe sequence."""
@@ -74,10 +84,9 @@ class IncidentTables:
         self, change: Change, basis: Stored | None, head_tag: str | None = None
     ) -> tuple[Stored, list[Owed]]:
         """Index rows first, then one transaction."""
-        after = change.after
-        self.index.point_at(change.before, after)
-        commit = new_commit()
+        after, commit = change.after, new_commit()
         operations, owed_at = self._operations(change, basis, head_tag, commit)
+        self.index.point_at(change.before, after)
         key = rows.incident_key(after.n)
         tags = submit_once(self.table, operations, commit, lambda: point(self.table, after.partition, key))
         if tags is None:
@@ -120,13 +129,13 @@ class IncidentTables:
                 yield rows.event_of(row)
 
     def texts(self, incident_id: str) -> Mapping[int, str]:
-        """Texts by the number of their event."""
-        partition, n = _parsed(incident_id)
-        low, high = rows.text_key(n, 0), rows.text_key(n, 99_999_999)
-        return {
-            int(row["RowKey"].rsplit("|", 1)[1]): row["body"]
-            for row in span(self.table, partition, low, high)
-        }
+        """Texts by the number of their event; a word for it where one cannot be read, nothing for erased."""
+        return {seq: shown_text(row, self.sealing) for seq, row in self._text_rows(incident_id)}
+
+    def whole_texts(self, incident_id: str) -> Mapping[int, Text]:
+        """Texts with salts, but for those that do not open. Raises SecretUnavailable, StoreUnavailable."""
+        found = ((seq, whole_text(row, self.sealing)) for seq, row in self._text_rows(incident_id))
+        return {seq: text for seq, text in found if text is not None}
 
     def alerts(self, incident: Incident) -> list[AlertRow]:
         """The incident's alert rows."""
@@ -190,10 +199,20 @@ class IncidentTables:
             create(rows.event_row(partition, rows.event_key(after.n, event.seq), event))
             for event in change.events
         ]
-        operations += [create(rows.text_row(after, seq, text)) for seq, text in change.texts]
         recorded_at = after.recorded_at or after.opened_at
+        operations += [
+            create(rows.text_row(after, seq, text, self.sealing, recorded_at)) for seq, text in change.texts
+        ]
         operations += [merge(rows.alert_row(after, seen, recorded_at)) for seen in change.alerts]
         return operations, owed_at
+
+    def _text_rows(self, incident_id: str) -> Iterator[tuple[int, Any]]:
+        """What is there of an incident's texts, by the number of their event."""
+        partition, n = _parsed(incident_id)
+        low, high = rows.text_key(n, 0), rows.text_key(n, 99_999_999)
+        for row in span(self.table, partition, low, high):
+            if not is_erased(row):
+                yield int(row["RowKey"].rsplit("|", 1)[1]), row
 
     def _span(self, incident: Incident, prefix: str) -> Iterator[Any]:
         return span(self.table, incident.partition, prefix, prefix + "~")

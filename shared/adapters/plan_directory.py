@@ -19,6 +19,7 @@ from shared.adapters.plan_values import (
     Few,
     Flag,
     Header,
+    LinkSpan,
     LocalTime,
     Many,
     Name,
@@ -29,6 +30,7 @@ from shared.adapters.plan_values import (
     SeverityName,
     SlackUser,
     SlackWorkspace,
+    Stages,
     StormWindow,
     Text,
     Timezone,
@@ -39,6 +41,7 @@ from shared.adapters.plan_values import (
     Window,
 )
 from shared.domain.delivery import Kind
+from shared.domain.trial import DEFAULT_HOLD, DEFAULT_STAGES
 
 
 class Restriction(Part):
@@ -175,6 +178,17 @@ class Digest(Part):
     template: Name | None = None
 
 
+class ExportRule(Part):
+    """Who is told when a weekly export is ready."""
+
+    notify: Few[Name] = Field(description="contacts or rotations")
+    link: LinkSpan | None = Field(
+        default=None,
+        description="how long the link in the message opens the bundle without an account, 1h to 90d; "
+        "left out: no link",
+    )
+
+
 class Storm(Part):
     """When messages of many incidents to one contact are told together."""
 
@@ -203,6 +217,17 @@ class Chat(Part):
 
     slack: SlackChat | None = None
     teams: TeamsChat | None = None
+
+
+class Rollout(Part):
+    """How new rules come in."""
+
+    stages: Stages = Field(
+        default=list(DEFAULT_STAGES), description="percent of the new incidents, 1 to 99, growing; then all"
+    )
+    hold: Window = Field(
+        default_factory=lambda: DEFAULT_HOLD, description="how long each stage lasts; 48h where not stated"
+    )
 
 
 class StatusPage(Part):

@@ -19,6 +19,8 @@ from shared.adapters.plan_directory import (
     Contact,
     Digest,
     Drill,
+    ExportRule,
+    Rollout,
     Rotation,
     RunbookRule,
     StatusPage,
@@ -26,6 +28,7 @@ from shared.adapters.plan_directory import (
     Template,
     Trust,
 )
+from shared.adapters.plan_keeping import CaseReference, Retention
 from shared.adapters.plan_parts import (
     ActionItems,
     Alarm,
@@ -43,6 +46,7 @@ from shared.adapters.plan_parts import (
 )
 from shared.adapters.plan_values import (
     Address,
+    Change,
     Flag,
     Many,
     Name,
@@ -58,16 +62,22 @@ from shared.adapters.plan_values import (
 
 
 class Targets(Part):
-    """KPI targets: seconds for times, percent for shares."""
+    """KPI targets: seconds for times, percent for shares and for changes (below 0: shorter)."""
 
     time_to_acknowledge_mean: Whole | None = None
     time_to_resolve_mean: Whole | None = None
     time_to_first_told_mean: Whole | None = None
+    time_to_mitigate_mean: Whole | None = None
+    sweeper_longest_gap: Whole | None = None
     respond_sla_attainment: Percent | None = None
     resolve_sla_attainment: Percent | None = None
     first_response_within_5m: Percent | None = None
     delivery_success: Percent | None = None
     review_completion: Percent | None = None
+    oncall_coverage: Percent | None = None
+    alerts_noise: Percent | None = None
+    time_to_acknowledge_vs_baseline: Change | None = None
+    time_to_resolve_vs_baseline: Change | None = None
 
 
 class PlanDocument(Part):
@@ -107,11 +117,20 @@ class PlanDocument(Part):
     runbooks: Many[RunbookRule] = Field(default=[])
     drills: dict[Name, Drill] = Field(default={})
     digests: dict[Name, Digest] = Field(default={})
+    exports: ExportRule | None = Field(default=None, description="who is told when an export is ready")
     storm: Storm = Field(default_factory=Storm)
     chat: Chat = Field(default_factory=Chat)
     status_page: StatusPage | None = Field(default=None, description="left out: the public reads nothing")
+    retention: Retention | None = Field(default=None, description="left out: everything is kept")
+    legal_hold: CaseReference | None = Field(
+        default=None, description="reference of a case: nothing of the plan is purged or erased"
+    )
     links: dict[Name, Address] = Field(default={})
     targets: Targets = Field(default_factory=Targets)
+    personal_labels: Annotated[list[Text], Field(max_length=50)] = Field(
+        default=[], description="labels whose values are people: kept as tokens only"
+    )
+    rollout: Rollout | None = Field(default=None, description="left out: new rules rule at once")
 
 
 class _Schema(GenerateJsonSchema):

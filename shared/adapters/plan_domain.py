@@ -7,11 +7,14 @@ from datetime import timedelta
 
 from shared.adapters import plan_parts as parts
 from shared.adapters.plan_documents import PlanDocument
+from shared.adapters.plan_keeping import retention
 from shared.adapters.plan_late import (
     chat,
     digest,
     directory,
     drill,
+    export_rule,
+    rollout,
     runbooks,
     source_trust,
     status_page,
@@ -37,6 +40,7 @@ from shared.domain.plan import (
     Rules,
     Service,
 )
+from shared.domain.schedule import ExportRule
 
 
 def plan_of(document: PlanDocument) -> Plan:
@@ -54,9 +58,13 @@ def plan_of(document: PlanDocument) -> Plan:
         drills=tuple(drill(name, each) for name, each in document.drills.items()),
         digests=tuple(digest(name, each) for name, each in document.digests.items()),
         links=dict(document.links),
+        exports=export_rule(document.exports) if document.exports else ExportRule(),
+        personal_labels=tuple(document.personal_labels),
+        retention=retention(document.retention, document.legal_hold),
         storm=storm(document.storm),
         chat=chat(document.chat),
         status_page=status_page(document.status_page) if document.status_page else None,
+        rollout=rollout(document.rollout) if document.rollout else None,
     )
 
 

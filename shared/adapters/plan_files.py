@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shared.adapters.plan_checks import check_nothing, check_sense, check_words
@@ -17,6 +18,7 @@ from shared.adapters.plan_ways import check_ways
 from shared.adapters.plan_yaml import Flaw, Node, read_yaml
 from shared.domain.errors import Fault, InvalidPlan, NotFound
 from shared.domain.plan import Plan
+from shared.domain.timeline import canonical
 
 ENDINGS = {".yaml", ".yml"}
 LONGEST_RULES = 400_000
@@ -64,6 +66,14 @@ def load(folder: Path, known_sources: Mapping[str, bool] | None = None, *, words
     return sorted(plans, key=lambda plan: plan.name)
 
 
+def read_plan(path: Path) -> Plan:
+    """One plan from a file of any name. Raises InvalidPlan with every fault."""
+    plan, faults = _read(path, None, words=False, any_name=True)
+    if plan is None:
+        raise InvalidPlan("plan", faults)
+    return plan
+
+
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InvalidPlan("plans", [Fault(folder.as_posix(), "is no folder")])
@@ -73,7 +83,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(
-    path: Path, known_sources: Mapping[str, bool] | None, *, words: bool
+    path: Path, known_sources: Mapping[str, bool] | None, *, words: bool, any_name: bool = False
 ) -> tuple[Plan | None, list[Fault]]:
     try:
         content = path.read_bytes()
@@ -85,18 +95,30 @@ def _read(
     data = node.plain()
     flaws += [*check_ways(data, known_sources), *check_sense(data, known_sources)]
     flaws += check_words(data) if words else ()
-    if isinstance(data, dict) and isinstance(data.get("plan"), str) and data["plan"] != path.stem:
-        flaws.append(Flaw(("plan",), f"must be {path.stem!r}, the name of its file"))
+    if not any_name:
+        flaws += _misnamed(data, path)
     document, misshapen = read_document(data)
     faults = _faults(path, node, [*flaws, *misshapen, *check_nothing(data)])
-    if faults or document is None:
+    if faults or document is None or not isinstance(data, dict):
         return None, faults
-    plan = plan_of(document)
+    plan = replace(plan_of(document), document=_canonical(data))
     if len(plan.rules.text) > LONGEST_RULES:
         long = f"its rules take {len(plan.rules.text)} characters in full; at most {LONGEST_RULES} are kept"
         return None, [Fault(path.as_posix(), long)]
     unmanned = _faults(path, node, list(_unmanned(plan)))
     return (None, unmanned) if unmanned else (plan, [])
+
+
+def _canonical(data: Mapping[str, object]) -> str:
+    """All that the file says, and the order of its names, which counts for severities and services."""
+    order = {key: list(value) for key, value in data.items() if isinstance(value, dict)}
+    return canonical({"document": data, "order": order}).decode("utf-8")
+
+
+def _misnamed(data: object, path: Path) -> list[Flaw]:
+    if isinstance(data, dict) and isinstance(data.get("plan"), str) and data["plan"] != path.stem:
+        return [Flaw(("plan",), f"must be {path.stem!r}, the name of its file")]
+    return []
 
 
 def _unmanned(plan: Plan) -> Iterator[Flaw]:

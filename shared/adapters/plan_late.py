@@ -11,21 +11,20 @@ from shared.adapters.plan_documents import PlanDocument
 from shared.adapters.plan_match import match
 from shared.adapters.plan_values import NTHS, WEEKDAYS, minutes_of
 from shared.domain.delivery import PAGES
+from shared.domain.doors import Chat, StatusPage, Storm
 from shared.domain.oncall import Layer, Override, Restriction, Rotation
 from shared.domain.plan import (
     Calendar,
     Channel,
-    Chat,
     Contact,
     Directory,
     Reach,
     RunbookRule,
     SourceTrust,
-    StatusPage,
-    Storm,
     Template,
 )
-from shared.domain.schedule import Digest, Drill
+from shared.domain.schedule import Digest, Drill, ExportRule
+from shared.domain.trial import Rollout
 
 
 def directory(document: PlanDocument) -> Directory:
@@ -144,6 +143,11 @@ def digest(name: str, stated: parts.Digest) -> Digest:
     )
 
 
+def export_rule(stated: parts.ExportRule) -> ExportRule:
+    """Who is told when an export is ready."""
+    return ExportRule(tuple(stated.notify), stated.link)
+
+
 def storm(stated: parts.Storm) -> Storm:
     """When many incidents are told together."""
     return Storm(stated.more_than, stated.within)
@@ -163,3 +167,8 @@ def chat(stated: parts.Chat) -> Chat:
 def status_page(stated: parts.StatusPage) -> StatusPage:
     """What the public may read."""
     return StatusPage(stated.title, stated.history)
+
+
+def rollout(stated: parts.Rollout) -> Rollout:
+    """How new rules come in."""
+    return Rollout(tuple(stated.stages), stated.hold)

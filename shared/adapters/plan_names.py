@@ -32,6 +32,7 @@ _REFERENCES: Mapping[str, tuple[str, ...]] = {
     "review.overdue.notify.*": _WHOM,
     "action_items.notify.*": _WHOM,
     "digests.*.notify.*": _ON_DUTY,
+    "exports.notify.*": _ON_DUTY,
     "alarm.notify.*": _ON_DUTY,
     "roles.*.primary": _ON_DUTY,
     "roles.*.secondary": _ON_DUTY,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 
 from shared.adapters.app_setting_secrets import PREVIOUS, setting_of
-from shared.domain.plan import Calendar, Channel, Chat, Plan, SourceTrust
+from shared.domain.doors import Chat
+from shared.domain.plan import Calendar, Channel, Plan, SourceTrust
 
 Uses = Mapping[str, Mapping[str, Sequence[str]]]
 """Secret -> plan -> where it is named there: ``channel ops (secret)``; all in order."""

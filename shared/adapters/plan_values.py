@@ -191,6 +191,17 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch("0|[1-9][0-9]{0,11}", value) else value
 
 
+def _change(value: object) -> object:
+    whole = isinstance(value, str) and re.fullmatch("-?[1-9][0-9]{0,3}|0", value)
+    return int(str(value)) if whole else value
+
+
+def _ascending(values: list[int]) -> list[int]:
+    if values != sorted(set(values)):
+        raise ValueError("must grow from stage to stage")
+    return values
+
+
 def _timezone(value: str) -> str:
     try:
         zoneinfo.ZoneInfo(value)
@@ -238,6 +249,12 @@ StormWindow = Annotated[
     AfterValidator(_between(timedelta(minutes=1), timedelta(hours=1), "at least 1m and at most 1h")),
     WithJsonSchema(_DURATION_SCHEMA),
 ]
+LinkSpan = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    AfterValidator(_between(timedelta(hours=1), timedelta(days=90), "at least 1h and at most 90d")),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
 Comparison = Annotated[str, StringConstraints(pattern=COMPARISON), AfterValidator(_comparison)]
 Clock = Annotated[str, StringConstraints(pattern=CLOCK)]
 Closing = Annotated[str, StringConstraints(pattern=CLOSING)]
@@ -253,10 +270,13 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 Whole = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Times = Annotated[int, Field(ge=0, le=10), BeforeValidator(_whole)]
 Percent = Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)]
+Change = Annotated[int, Field(ge=-100, le=1000), BeforeValidator(_change)]
+Stage = Annotated[int, Field(ge=1, le=99), BeforeValidator(_whole)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 Item = TypeVar("Item")
 Few = Annotated[list[Item], Field(min_length=1, max_length=20)]
 Many = Annotated[list[Item], Field(max_length=500)]
+Stages = Annotated[list[Stage], Field(min_length=1, max_length=20), AfterValidator(_ascending)]
 Comparisons = Annotated[
     list[Comparison],
     BeforeValidator(_listed),

@@ -7,7 +7,7 @@ import threading
 from azure.data.tables import TableClient
 
 from shared.adapters.entity_groups import point, put, submit
-from shared.domain.errors import StoreUnavailable
+from shared.domain.errors import RulesLost
 from shared.domain.plan import Rules
 
 PIECE = 15_000
@@ -41,7 +41,7 @@ class RulesTable:
 
         row = point(self.table, hash, "rules")
         if row is None:
-            raise StoreUnavailable(f"the text of rules {hash[:12]}… is not in storage")
+            raise RulesLost(f"the text of rules {hash[:12]}… is not in storage")
         text, number = "", 0
         while piece := row.get(f"text{number}"):
             text, number = text + piece, number + 1

@@ -147,7 +147,7 @@ def _gathering(found: Mapping[str, Any]) -> Gathering:
         found["key"],
         parse_stamp(found["opened_at"]),
         parse_stamp(found["until"]),
-        tuple(Entry(*values) for values in found["entries"]),
+        tuple(Entry(*values[: len(_ENTRY)]) for values in found["entries"]),
         found["state"],
         found["claims"],
         Told(**(told | instants)) if told else None,

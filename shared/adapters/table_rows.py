@@ -10,6 +10,8 @@ from typing import Any
 
 from shared.adapters.incident_doc import incident_doc, incident_fields
 from shared.adapters.row_texts import bounded, bounded_json, bounded_url, gathered, spread
+from shared.adapters.sealing import Sealing
+from shared.adapters.sealing_texts import sealed_row
 from shared.domain.change import AlertSeen
 from shared.domain.delivery import Attempt, Delivery, Message
 from shared.domain.incident import AlertState, Head, Incident
@@ -172,14 +174,10 @@ def event_of(row: Mapping[str, Any]) -> Event:
     )
 
 
-def text_row(incident: Incident, seq: int, text: Text) -> Row:
-    """Free text beside its event, whole: doors refuse what would not fit."""
-    return {
-        "PartitionKey": incident.partition,
-        "RowKey": text_key(incident.n, seq),
-        "body": text.body,
-        "salt": text.salt,
-    }
+def text_row(incident: Incident, seq: int, text: Text, sealing: Sealing | None, now: datetime) -> Row:
+    """Free text beside its event, whole: doors refuse what would not fit. Raises StoreUnavailable."""
+    place: Row = {"PartitionKey": incident.partition, "RowKey": text_key(incident.n, seq)}
+    return sealed_row(place, text, sealing, now)
 
 
 def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:

@@ -175,6 +175,13 @@ def too_late(drill_due: datetime, now: datetime) -> bool:
     return now - drill_due > DRILL_LATEST
 
 
+def ruled(plan: Plan, drill: Drill) -> bool:
+    """Whether the rules that rule have the drill's severity: while new ones are rolled out they may not."""
+    if plan.rollout is None:
+        return True
+    return any(severity.name == drill.severity for severity in plan.rules.severities)
+
+
 def rehearse(plan: Plan, drill: Drill, due: datetime, partition: str, now: datetime) -> Change:
     """Open a drill's incident, as any other is opened; one per drill and local date."""
     group = drill_group(plan, drill, due)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -39,6 +39,9 @@ class Alert:
     """What the source measured, by the name it gives the figure; finite."""
     url: str | None = None
     """Where the source shows the alert; hostile as well."""
+    met: Sequence[tuple[str, str]] = field(default=(), repr=False, compare=False)
+    """Labels that the source met and the alert does not show: of other series, too many, too long. Whoever
+    takes people out of the texts needs them; they are never stored."""
 
 
 def fingerprint_of(source: str, identity: str | Mapping[str, str]) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from shared.domain.alert import Alert
 from shared.domain.incident import GroupKey
-from shared.domain.plan import Match, Rules
+from shared.domain.plan import Match, Plan, Rules
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?(?:e[+-]?[0-9]{1,2})?)\s*%?\s*", re.IGNORECASE)
 _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
@@ -49,6 +49,17 @@ def classify(alert: Alert, rules: Rules) -> Signal:
                 alert, service, severity, rule, group, waiting.name, alert.started_at + waiting.after
             )
     return Signal(alert, service, severity, rule, group)
+
+
+def classify_by(alert: Alert, plan: Plan) -> tuple[Signal, Rules]:
+    """The signal, and the rules that made it: those on trial where the alert's group is among theirs.
+
+    The group is the stable rules' either way, so that an alert finds its incident whichever way a trial goes.
+    """
+    signal, trial = classify(alert, plan.rules), plan.trial
+    if trial is None or not trial.takes(signal.group.digest):
+        return signal, plan.rules
+    return replace(classify(alert, trial.rules), group=signal.group), trial.rules
 
 
 def matches(match: Match, alert: Alert, service: str | None) -> bool:

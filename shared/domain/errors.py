@@ -65,6 +65,10 @@ class StoreUnavailable(TocsinError):
     """The store did not keep it, whatever the cause; nothing may be taken for durable (HTTP 503)."""
 
 
+class RulesLost(StoreUnavailable):
+    """The store answers, and frozen rules are not in it; asking again is pointless."""
+
+
 class SecretUnavailable(TocsinError):
     """A named secret is missing or its vault does not answer; names the secret, never shows it."""
 

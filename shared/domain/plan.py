@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
+from shared.domain.doors import Chat, StatusPage, Storm
 from shared.domain.hours import BusinessHours, Span
 from shared.domain.matrix import Severity
 from shared.domain.oncall import Absence, Restriction, Rotation
-from shared.domain.schedule import Digest, Drill
+from shared.domain.retention import Retention
+from shared.domain.schedule import Digest, Drill, ExportRule
+from shared.domain.trial import Rollout, place
 
 FOLLOWS = frozenset({"slack-app", "slack-room", "statuspage"})
 """Kinds of channel that go on from what shows the incident already: a thread, a page's entry."""
@@ -334,34 +337,18 @@ class RunbookRule:
 
 
 @dataclass(frozen=True)
-class Storm:
-    """When messages of many incidents to one contact are told together."""
+class Trial:
+    """New rules, and of how many groups out of a hundred they rule the new incidents."""
 
-    more_than: int = 10
-    """Messages to one contact within `within` that go out one by one; what is more waits for the digest."""
-    within: timedelta = timedelta(minutes=5)
+    rules: Rules
+    percent: int
 
+    def takes(self, group: str) -> bool:
+        """Whether a group (by its digest under the stable rules) is among them.
 
-@dataclass(frozen=True)
-class Chat:
-    """Where commands from chat may come from; names of secrets."""
-
-    slack_signing_secret: str | None = None
-    slack_bot_secret: str | None = None
-    """Bot token, with which modals are opened."""
-    slack_workspace: str | None = None
-    """Only from this workspace (its id, ``T…``)."""
-    teams_secret: str | None = None
-    """The outgoing webhook's security token, as Teams shows it (base 64)."""
-
-
-@dataclass(frozen=True)
-class StatusPage:
-    """What the public may read at ``/status/{plan}``."""
-
-    title: str
-    history: timedelta = timedelta(days=14)
-    """How long a resolved incident stays on it."""
+        Always the same for the same rules and percent, and who is in stays in as the percent grows.
+        """
+        return place(self.rules.hash, group) < self.percent
 
 
 @dataclass(frozen=True)
@@ -383,10 +370,20 @@ class Plan:
     digests: tuple[Digest, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     """Addresses that templates may name: dashboards, status page."""
-    storm: Storm = Storm()
-    chat: Chat = Chat()
+    storm: Storm = field(default_factory=Storm)
+    chat: Chat = field(default_factory=Chat)
     status_page: StatusPage | None = None
     """None: the public reads nothing."""
+    exports: ExportRule = field(default_factory=ExportRule)
+    personal_labels: tuple[str, ...] = ()
+    """Labels whose values are people: never stored as they come, but as tokens (`personal`)."""
+    retention: Retention = field(default_factory=Retention)
+    rollout: Rollout | None = None
+    """How new rules come in; None: at once."""
+    trial: Trial | None = None
+    """While new rules are tried: which, and on how many. ``rules`` are the stable ones then."""
+    document: str = field(default="", repr=False)
+    """The whole file, as canonical JSON."""
 
 
 def rules_hash(text: str) -> str:

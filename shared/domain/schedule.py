@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,13 @@ class Digest:
     business_days: bool = False
     """Only on business days."""
     template: str | None = None
+
+
+@dataclass(frozen=True)
+class ExportRule:
+    """Who is told when a weekly export is ready."""
+
+    notify: tuple[str, ...] = ()
+    """Contacts and rotations."""
+    link: timedelta | None = None
+    """How long the link in the message opens the bundle without an account; None: there is none."""

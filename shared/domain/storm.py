@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Generic, Literal, TypeVar
 
 from shared.domain.delivery import LEASE, PAGES, Attempt, Delivery, Kind, Message
+from shared.domain.doors import Storm
 from shared.domain.incident import Incident
-from shared.domain.plan import Channel, Plan, Storm
+from shared.domain.plan import Channel, Plan
 
 Value_co = TypeVar("Value_co", covariant=True)
 
@@ -77,13 +78,13 @@ class StormState:
 
 @dataclass(frozen=True)
 class Entry:
-    """One gathered delivery; its incident may have moved on by the time it is told."""
+    """One gathered delivery, without a word of its incident: that may have moved on, or been erased, by the
+    time it is told."""
 
     incident: str
     delivery: str
     kind: Kind
     severity: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -293,7 +294,7 @@ def _mark(delivery: Delivery) -> str:
 
 def _entry(delivery: Delivery) -> Entry:
     said = delivery.message
-    return Entry(delivery.incident, delivery.id, said.kind, said.severity, _one_line(said.title))
+    return Entry(delivery.incident, delivery.id, said.kind, said.severity)
 
 
 def _one_line(title: str) -> str:
@@ -323,8 +324,8 @@ def _incidents(number: int) -> str:
 
 def _line(member: Member) -> str:
     incident = member.incident
-    title = _one_line(incident.title or incident.name) if incident else member.entry.title
-    return f"[{member.severity}] {member.entry.incident} {title} \N{MIDDLE DOT} {member.status}"
+    title = f" {_one_line(incident.title or incident.name)}" if incident else ""
+    return f"[{member.severity}] {member.entry.incident}{title} \N{MIDDLE DOT} {member.status}"
 
 
 def _minutes(span: timedelta) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared.domain.timeline import GENESIS, Event, parse_stamp
 from shared.kpi.aftermath import Aftermath
+from shared.kpi.attestation import Watch
 from shared.kpi.clocks import Clock
+from shared.kpi.definition import EXCLUDED
 from shared.kpi.definitions import FIRST_RESPONSE_SECONDS
-from shared.kpi.metrics import OF_DRILLS, Fact
+from shared.kpi.metrics import Fact, of_drill
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Account:
     head: str
     incident: Incident | None
     facts: tuple[Fact, ...]
+    alerts: int = 0
+    """How many alerts its events of the week tell of, whatever became of them."""
+    watches: tuple[Watch, ...] = ()
+    """What a journal tells in the week of the hours in which Tocsin was awake."""
 
 
 @dataclass
@@ -63,6 +69,8 @@ class Round:
     resolve: Clock
     answer: Clock
     acknowledged_at: datetime | None = None
+    mitigated_at: datetime | None = None
+    """Before it was first resolved."""
     resolved_at: datetime | None = None
 
     @property
@@ -86,6 +94,8 @@ class Reading:
     open_at_start: bool | None = None
     aftermath: Aftermath = field(default_factory=Aftermath)
     alerts: int = 0
+    alerts_of_week: int = 0
+    watches: list[Watch] = field(default_factory=list)
     escalations: int = 0
     dispositions: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     breaches: list[tuple[str, datetime, datetime]] = field(default_factory=list)
@@ -129,6 +139,19 @@ class Reading:
         if self.start <= at < self.end:
             self.facts.append(Fact(at, metric, code, value))
 
+    def exclude(self, at: datetime, kpi: str, reason: str) -> None:
+        """A KPI leaves something out; a fact, if that was known in the week, its very end included."""
+        if self.start <= at <= self.end:
+            self.facts.append(Fact(at, EXCLUDED, f"{kpi}/{reason}", 1))
+
+    def mitigate(self, at: datetime) -> None:
+        """Somebody tells that the harm was stopped; it counts once, while the opening is not yet resolved."""
+        this = self.rounds[-1]
+        if this.suffix or this.resolved_at is not None or this.mitigated_at is not None:
+            return
+        this.mitigated_at = at
+        self.add(at, "time_to_mitigate_seconds", (at - this.started_at) // timedelta(seconds=1))
+
     def begin(self, event: Event, suffix: str) -> None:
         """A new round, with fresh clocks."""
         at, data = event.recorded_at, event.data
@@ -150,12 +173,21 @@ class Reading:
         """The whole, once every event has been read."""
         self.lapse(self.end)
         self._add_states()
+        self._exclude_the_open()
         self._add_verdicts()
         self._compare_breaches()
         self._add_alerts()
         self._add_aftermath()
-        facts = self.facts if self.drill is None else _of_drill(self.facts)
-        return Account(subject, self.length, self.head, self._incident(), tuple(sorted(facts)))
+        facts = self.facts if self.drill is None else of_drill(self.facts)
+        return Account(
+            subject,
+            self.length,
+            self.head,
+            self._incident(),
+            tuple(sorted(facts)),
+            self.alerts_of_week,
+            tuple(self.watches),
+        )
 
     def _add_states(self) -> None:
         if self.open_at_start:
@@ -163,11 +195,24 @@ class Reading:
         if self.is_open:
             self.facts.append(Fact(self.end, "incident_open_at_end", "", 1))
 
+    def _exclude_the_open(self) -> None:
+        if not self.is_open or self.rounds[-1].resolved_at is not None:
+            return
+        last = self.rounds[-1]
+        self.exclude(self.end, f"time_to_resolve{last.suffix}", "still-open")
+        if last.acknowledged_at is None:
+            self.exclude(self.end, f"time_to_acknowledge{last.suffix}", "still-open")
+        if last.mitigated_at is None and not last.suffix:
+            self.exclude(self.end, "time_to_mitigate", "still-open")
+
     def _add_verdicts(self) -> None:
-        names = {"respond": "respond_sla_met", "resolve": "resolve_sla_met", "answer": "first_response_met"}
         for clock in (clock for round in self.rounds for clock in round.clocks):
+            metric, kpi = _MEASURED_BY[clock.name]
             if clock.decided_at is not None and clock.outcome != "void":
-                self.add(clock.decided_at, names[clock.name], int(clock.outcome == "met"))
+                self.add(clock.decided_at, metric, int(clock.outcome == "met"))
+            left_out = clock.excluded_at(self.end)
+            if left_out and not (clock.name == "answer" and clock.due is None):
+                self.exclude(left_out[1], kpi, left_out[0])
 
     def _compare_breaches(self) -> None:
         told = {(clock, due) for clock, due, _ in self.breaches}
@@ -195,6 +240,10 @@ class Reading:
         for clock in self.aftermath.clocks:
             if clock.decided_at is not None and clock.outcome != "void":
                 self.add(clock.decided_at, "review_in_time", int(clock.outcome == "met"))
+            left_out = clock.excluded_at(self.end)
+            if left_out:
+                reason = {"voided": "withdrawn"}.get(left_out[0], left_out[0])
+                self.exclude(left_out[1], "review_completion", reason)
         for metric, count in self.aftermath.states(self.end):
             if count:
                 self.facts.append(Fact(self.end, metric, "", count))
@@ -225,9 +274,12 @@ class Reading:
         )
 
 
-def _of_drill(facts: list[Fact]) -> list[Fact]:
-    """Facts of a drill, under the names of their own; those that drills do not have are left out."""
-    return [replace(fact, metric=OF_DRILLS[fact.metric]) for fact in facts if fact.metric in OF_DRILLS]
+_MEASURED_BY = {
+    "respond": ("respond_sla_met", "respond_sla_attainment"),
+    "resolve": ("resolve_sla_met", "resolve_sla_attainment"),
+    "answer": ("first_response_met", "first_response_within_5m"),
+}
+"""Metric and KPI of each clock."""
 
 
 def instant_or_none(value: str | None) -> datetime | None:

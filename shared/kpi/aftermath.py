@@ -63,11 +63,12 @@ class Aftermath:
         for clock in self.clocks[-1:]:
             clock.lapse(now)
 
-    def change(self, item: Mapping[str, Any]) -> bool:
-        """An item as its event tells it; whether it was done with that."""
+    def change(self, item: Mapping[str, Any]) -> str | None:
+        """An item as its event tells it; its status, if that is another than before."""
         before, _ = self.items.get(item["item"], ("", None))
-        self.items[item["item"]] = item["status"], parse_stamp(item["due"])
-        return bool(item["status"] == "done" != before)
+        status: str = item["status"]
+        self.items[item["item"]] = status, parse_stamp(item["due"])
+        return status if status != before else None
 
     def states(self, end: datetime) -> Iterator[tuple[str, int]]:
         """How many are still to be done when the week ends, and overdue; by metric."""

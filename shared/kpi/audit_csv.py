@@ -16,7 +16,8 @@ COLUMNS = {
     "entity_id": "the incident, or the journal",
     "metric": "what was measured",
     "value": "the measurement, an integer",
-    "notes": "severity at the week's end, service (`none/none` for a journal), the metric's code if any",
+    "notes": "severity at the week's end, service (`none/none` for a journal and for what is no incident), "
+    "the metric's code if any, joined by /",
 }
 
 

@@ -45,5 +45,11 @@ class Clock:
         if self.outcome == "running":
             self.due, self.set_at = due, at
 
+    def excluded_at(self, end: datetime) -> tuple[str, datetime] | None:
+        """Why no verdict counts what this clock measures, and when that was known; None where one does."""
+        if self.outcome == "void":
+            return ("voided" if self.due is not None else "no-target"), self.decided_at or end
+        return ("running", end) if self.outcome == "running" and self.due is not None else None
+
     def _decide(self, outcome: Outcome, at: datetime) -> None:
         self.outcome, self.decided_at = outcome, at

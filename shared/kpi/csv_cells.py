@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from shared.domain.timeline import stamp
+from shared.domain.timeline import Event, stamp
 from shared.kpi.clocks import Clock
 
 # Also after a separator of other locales, where a spreadsheet would begin the next cell.
 _FORMULA = re.compile("(^|[;,|])([\\s\"']*)([=+\\-@＝＋－＠])")
+# What every sheet shows as it stands: most cells, found by one look.
+_HARMLESS = re.compile("[A-Za-z0-9][A-Za-z0-9 _.:/-]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Cells = Sequence[str | int | None]
+"""One row before it is written; None is an empty cell."""
 
 
 def line(cells: Iterable[str | int | None]) -> bytes:
@@ -34,8 +39,39 @@ def verdict(clock: Clock) -> int | None:
     return {"met": 1, "missed": 0}.get(clock.outcome)
 
 
+def text(value: object) -> str | int | None:
+    """The cell of a value from an event's data: a list with spaces between, an object as ``key=value``."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, Mapping):
+        return " ".join(f"{key}={_word(value[key])}" for key in sorted(value))
+    return " ".join(_word(one) for one in value) if isinstance(value, list | tuple) else str(value)
+
+
+def place(event: Event) -> tuple[str, int, str]:
+    """The cells with which every row about an event begins: subject, number, recording."""
+    return event.subject, event.seq, stamp(event.recorded_at)
+
+
+PLACE = {
+    "subject": "the incident, or the journal",
+    "seq": "number of the event in its timeline",
+    "recorded_at": "when Tocsin stored it",
+}
+"""Words for those."""
+
+
+def _word(value: object) -> str:
+    found = text(value)
+    return "" if found is None else str(found)
+
+
 def _cell(value: str | int | None) -> str:
     if not isinstance(value, str):
         return "" if value is None else str(value)
+    if _HARMLESS.fullmatch(value):
+        return value
     text = neutral(value)
     return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"') else text

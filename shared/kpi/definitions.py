@@ -7,14 +7,27 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.kpi.definition import MEASURED, Definition, shown
+from shared.kpi.definition import MEASURED, Definition, Exclusion, shown
+from shared.kpi.definitions_of_alerts import OF_ALERTS
+from shared.kpi.definitions_of_change import OF_CHANGE
 from shared.kpi.definitions_of_plans import OF_PLANS
 from shared.kpi.definitions_of_telling import OF_TELLING
+from shared.kpi.definitions_of_watch import OF_WATCH
 
-VERSION = 3
+VERSION = 4
 """Counts up whenever a definition, a metric or a column changes its meaning."""
 
 FIRST_RESPONSE_SECONDS = 300
+
+_DRILLS = Exclusion("drill", "drills opened in the week", "drill_opened")
+_AFTER_REOPENING = Exclusion(
+    "after-reopening", "resolutions that ended a reopening", "time_to_resolve_again_seconds"
+)
+_STILL_OPEN = Exclusion("still-open", "incidents never reopened and open at the week's end")
+_NO_TARGET = Exclusion(
+    "no-target", "clocks that ended in the week when the severity had no target, so there was no due instant"
+)
+_RUNNING = Exclusion("running", "clocks neither stopped nor past their due instant at the week's end")
 
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
@@ -30,6 +43,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         "incidents",
         "incidents whose opening was recorded in the week",
         ("incident_opened",),
+        exclusions=(_DRILLS,),
         target="at most",
     ),
     Definition(
@@ -53,8 +67,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         "incidents",
         "resolutions recorded in the week that came from the source, because its alerts had ended",
         ("incident_resolved",),
-        exclusions="resolutions by people",
-        code="source",
+        exclusions=(Exclusion("by-person", "resolutions by people", "incident_resolved", "person"),),
+        codes=("source",),
     ),
     Definition(
         "backlog_closing",
@@ -72,7 +86,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_detect_seconds",),
         MEASURED,
         "incidents opened in the week",
-        "incidents declared by hand; a start after the recording counts as 0, and under control clock_ahead",
+        "nothing, but a start after the recording counts as 0, and under control clock_ahead",
+        (Exclusion("declared-by-hand", "incidents that a person declared"),),
         target="at most",
     ),
     Definition(
@@ -83,7 +98,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_acknowledge_seconds",),
         MEASURED,
         "incidents first acknowledged in the week, before they were first resolved",
-        "incidents resolved before anyone acknowledged them; acknowledgements after a reopening",
+        "acknowledgements after a reopening, and all but the first",
+        (
+            Exclusion(
+                "resolved-unacknowledged",
+                "incidents first resolved in the week before anyone acknowledged them",
+            ),
+            Exclusion(
+                "still-open", "incidents never reopened, open at the week's end and not acknowledged so far"
+            ),
+        ),
         target="at most",
     ),
     Definition(
@@ -94,7 +118,37 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_acknowledge_again_seconds",),
         MEASURED,
         "reopenings first acknowledged in the week",
-        "reopenings resolved before anyone acknowledged them",
+        "none",
+        (
+            Exclusion(
+                "resolved-unacknowledged",
+                "reopenings first resolved in the week before anyone acknowledged them",
+            ),
+            Exclusion(
+                "still-open",
+                "incidents whose last reopening is open at the week's end and not acknowledged so far",
+            ),
+        ),
+        target="at most",
+    ),
+    Definition(
+        "time_to_mitigate",
+        "duration",
+        "seconds",
+        "from the recording of the opening to that of the first sign that the harm was stopped: a note of "
+        "kind mitigation, or a status update to monitoring",
+        ("time_to_mitigate_seconds",),
+        MEASURED,
+        "incidents first mitigated in the week, before they were first resolved",
+        "mitigations after the first resolution",
+        (
+            Exclusion(
+                "resolved-unmitigated", "incidents first resolved in the week with no mitigation noted"
+            ),
+            Exclusion(
+                "still-open", "incidents never reopened, open at the week's end and not mitigated so far"
+            ),
+        ),
         target="at most",
     ),
     Definition(
@@ -105,7 +159,8 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_resolve_seconds",),
         MEASURED,
         "incidents first resolved in the week",
-        "what followed a reopening",
+        "none",
+        (_AFTER_REOPENING, _STILL_OPEN),
         target="at most",
     ),
     Definition(
@@ -116,8 +171,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_resolve_seconds",),
         MEASURED,
         "incidents first resolved in the week, by a person",
-        "what followed a reopening; resolutions by the source",
-        code="person",
+        "what followed a reopening",
+        (
+            Exclusion(
+                "by-source",
+                "incidents first resolved in the week, by the source",
+                "time_to_resolve_seconds",
+                "source",
+            ),
+        ),
+        codes=("person",),
         target="at most",
     ),
     Definition(
@@ -128,8 +191,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("time_to_resolve_seconds",),
         MEASURED,
         "incidents first resolved in the week, by the source",
-        "what followed a reopening; resolutions by people",
-        code="source",
+        "what followed a reopening",
+        (
+            Exclusion(
+                "by-person",
+                "incidents first resolved in the week, by a person",
+                "time_to_resolve_seconds",
+                "person",
+            ),
+        ),
+        codes=("source",),
         target="at most",
     ),
     Definition(
@@ -141,6 +212,7 @@ DEFINITIONS: tuple[Definition, ...] = (
         MEASURED,
         "reopenings resolved in the week",
         "the time before the reopening",
+        (Exclusion("still-open", "incidents whose last reopening is open at the week's end"),),
         target="at most",
     ),
     Definition(
@@ -151,7 +223,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("first_response_met",),
         "incidents acknowledged or resolved by a person at 300 seconds or before",
         "incidents for which that was decided in the week: by the response, or by 300 seconds having passed",
-        "incidents that the source resolved within 300 seconds and before any response; reopenings",
+        "none",
+        (
+            Exclusion("voided", "incidents that the source resolved within 300 seconds, before any response"),
+            Exclusion("running", "incidents open at the week's end, not responded to, 300 seconds not past"),
+            Exclusion("reopening", "reopenings recorded in the week", "incident_reopened"),
+        ),
         target="at least",
     ),
     Definition(
@@ -162,7 +239,14 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("respond_sla_met",),
         "clocks stopped at respond_due or before, by a person who acknowledged or resolved",
         "clocks decided in the week: met, or missed because respond_due passed, answered since or not",
-        "clocks ended by the source's resolution before respond_due and before any response",
+        "none",
+        (
+            Exclusion(
+                "voided", "clocks ended by the source's resolution, at respond_due or before, unanswered"
+            ),
+            _NO_TARGET,
+            _RUNNING,
+        ),
         target="at least",
     ),
     Definition(
@@ -173,6 +257,12 @@ DEFINITIONS: tuple[Definition, ...] = (
         ("resolve_sla_met",),
         "clocks stopped at resolve_due or before, by a resolution, whoever resolved",
         "clocks decided in the week: met, or missed because resolve_due passed, resolved since or not",
+        "none",
+        (
+            Exclusion("voided", "clocks that a reopening ended before any resolution"),
+            _NO_TARGET,
+            _RUNNING,
+        ),
         target="at least",
     ),
     Definition(
@@ -186,89 +276,11 @@ DEFINITIONS: tuple[Definition, ...] = (
         per=("incident_resolved",),
         target="at most",
     ),
-    Definition(
-        "alerts_per_incident",
-        "ratio",
-        "alerts per incident",
-        "how many alerts the week brought to an incident that had any",
-        ("incident_alerts",),
-        "alerts, firing or resolved, on incidents' timelines, recorded in the week, each with its count",
-        "incidents with at least one such alert",
-        "alerts that changed no incident, which stand in the plan's journal; those of drills and the pending",
-        per=("incident_alerted",),
-        target="at most",
-    ),
-    Definition(
-        "alerts_by_disposition",
-        "breakdown",
-        "alerts",
-        "what became of the alerts recorded in the week, each with its count",
-        ("incident_alerts", "other_alerts", "journal_alerts"),
-        exclusions="by severity and service: alerts of the plan's journal, of drills and of what is pending",
-    ),
-    Definition(
-        "escalations_by_step",
-        "breakdown",
-        "escalations",
-        "escalations that Tocsin recorded in the week, by step of the ladder, all rounds together",
-        ("escalated",),
-        exclusions="escalations by hand",
-    ),
-    Definition(
-        "escalations_by_hand",
-        "count",
-        "escalations",
-        "escalations by people, recorded in the week",
-        ("escalated_manually",),
-    ),
-    Definition(
-        "escalations_exhausted",
-        "count",
-        "escalations",
-        "ladders that came to their end in the week with nobody having answered",
-        ("escalation_exhausted",),
-        target="at most",
-    ),
-    Definition(
-        "escalation_lateness",
-        "duration",
-        "seconds",
-        "how long after the instant at which an escalation was due Tocsin escalated",
-        ("escalation_late_seconds",),
-        MEASURED,
-        "escalations recorded in the week",
-        "escalations by hand",
-        target="at most",
-    ),
-    Definition(
-        "delivery_success",
-        "share",
-        "percent",
-        "notifications that their provider accepted",
-        ("delivery_succeeded",),
-        "deliveries accepted, recorded in the week",
-        "deliveries accepted or given up, recorded in the week",
-        "deliveries still being tried at the week's end, or withdrawn as the incident had been resolved",
-        target="at least",
-    ),
-    Definition(
-        "contacts_unreachable",
-        "count",
-        "contacts",
-        "times in the week that no channel of a contact was left to try",
-        ("contact_unreachable",),
-        target="at most",
-    ),
-    Definition(
-        "contacts_missing",
-        "count",
-        "contacts",
-        "times in the week that a step named a contact whom the plan no longer has",
-        ("contact_missing",),
-        target="at most",
-    ),
+    *OF_ALERTS,
     *OF_PLANS,
     *OF_TELLING,
+    *OF_WATCH,
+    *OF_CHANGE,
 )
 
 TARGETS: frozenset[str] = frozenset(one.target_name for one in DEFINITIONS if one.target)

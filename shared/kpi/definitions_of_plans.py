@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.kpi.definition import MEASURED, Definition
+from shared.kpi.definition import MEASURED, Definition, Exclusion
 
-_FOR_THE_PLAN = "by severity and service: everything, drills count for the plan only"
+_FOR_THE_PLAN = "by severity, service and version: everything, drills count for the plan only"
 
 OF_PLANS: tuple[Definition, ...] = (
     Definition(
@@ -43,7 +43,10 @@ OF_PLANS: tuple[Definition, ...] = (
         "items",
         "items of checklists that people overrode in the week, with a reason",
         ("checklist_overridden",),
-        exclusions="items ticked, or left unticked",
+        exclusions=(
+            Exclusion("ticked", "times in the week that an item was ticked"),
+            Exclusion("unticked", "times in the week that an item was unticked"),
+        ),
         target="at most",
     ),
     Definition(
@@ -54,7 +57,14 @@ OF_PLANS: tuple[Definition, ...] = (
         ("review_in_time",),
         "reviews completed at their due instant or before",
         "reviews decided in the week: completed in time, or missed because the due instant passed",
-        "reviews withdrawn by a reopening before they were decided",
+        "none",
+        (
+            Exclusion(
+                "withdrawn",
+                "reviews that a reopening, or another review, took the place of before they were decided",
+            ),
+            Exclusion("running", "reviews neither completed nor past their due instant at the week's end"),
+        ),
         target="at least",
     ),
     Definition(
@@ -63,7 +73,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "reviews",
         "reviews past their due instant and not completed at the week's end",
         ("review_overdue_at_end",),
-        exclusions="reviews withdrawn by a reopening",
+        remark="reviews withdrawn by a reopening",
         target="at most",
     ),
     Definition(
@@ -88,7 +98,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "action items",
         "times in the week that an action item became done",
         ("action_item_done",),
-        exclusions="action items dropped",
+        exclusions=(Exclusion("dropped", "times in the week that an action item was dropped"),),
     ),
     Definition(
         "drills_opened",
@@ -96,7 +106,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "drills",
         "drills whose opening was recorded in the week",
         ("drill_opened",),
-        exclusions=_FOR_THE_PLAN,
+        remark=_FOR_THE_PLAN,
         target="at least",
     ),
     Definition(
@@ -105,7 +115,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "drills",
         "resolutions of drills, recorded in the week",
         ("drill_resolved",),
-        exclusions=_FOR_THE_PLAN,
+        remark=_FOR_THE_PLAN,
         target="at least",
     ),
     Definition(
@@ -114,7 +124,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "drills",
         "drills recorded in the week as missed: they were found more than a day late, and not opened",
         ("drill_missed",),
-        exclusions=_FOR_THE_PLAN,
+        remark=_FOR_THE_PLAN,
         target="at most",
     ),
     Definition(
@@ -125,7 +135,13 @@ OF_PLANS: tuple[Definition, ...] = (
         ("drill_time_to_acknowledge_seconds",),
         MEASURED,
         "drills first acknowledged in the week, before they were first resolved",
-        f"drills resolved before anyone acknowledged them; what followed a reopening; {_FOR_THE_PLAN}",
+        f"what followed a reopening; {_FOR_THE_PLAN}",
+        (
+            Exclusion(
+                "resolved-unacknowledged", "drills first resolved in the week before anyone acknowledged them"
+            ),
+            Exclusion("still-open", "drills never reopened, open at the end and not acknowledged so far"),
+        ),
         target="at most",
     ),
     Definition(
@@ -137,6 +153,7 @@ OF_PLANS: tuple[Definition, ...] = (
         MEASURED,
         "drills first resolved in the week",
         f"what followed a reopening; {_FOR_THE_PLAN}",
+        (Exclusion("still-open", "drills never reopened and open at the week's end"),),
         target="at most",
     ),
     Definition(
@@ -147,7 +164,12 @@ OF_PLANS: tuple[Definition, ...] = (
         ("drill_respond_sla_met",),
         "clocks stopped at respond_due or before, by a person who acknowledged or resolved",
         "clocks decided in the week: met, or missed because respond_due passed, answered since or not",
-        f"clocks ended without any response before respond_due; {_FOR_THE_PLAN}",
+        _FOR_THE_PLAN,
+        (
+            Exclusion("voided", "clocks that ended at respond_due or before without any response"),
+            Exclusion("no-target", "clocks that ended in the week where the severity has no target"),
+            Exclusion("running", "clocks neither stopped nor past their due instant at the week's end"),
+        ),
         target="at least",
     ),
     Definition(
@@ -156,6 +178,7 @@ OF_PLANS: tuple[Definition, ...] = (
         "digests",
         "digests that could not be sent, recorded in the week",
         ("digest_failed",),
+        exclusions=(Exclusion("sent", "digests sent in the week"),),
         target="at most",
     ),
     Definition(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shared.kpi.definition import MEASURED, Definition
+from shared.kpi.definition import MEASURED, Definition, Exclusion
 
-_FOR_THE_PLAN = "by severity and service: everything, drills count for the plan only"
+_FOR_THE_PLAN = "by severity, service and version: everything, drills count for the plan only"
 
 OF_TELLING: tuple[Definition, ...] = (
     Definition(
@@ -16,8 +16,13 @@ OF_TELLING: tuple[Definition, ...] = (
         ("time_to_first_told_seconds",),
         MEASURED,
         "incidents of which that was recorded in the week",
-        "incidents of which nobody could be told, or not yet; messages to people outside; what followed a "
-        "reopening; a channel that leads to no provider (a log) takes a message too",
+        "incidents of which nobody has been told yet; messages to people outside; what followed a reopening; "
+        "a channel that leads to no provider (a log) takes a message too",
+        (
+            Exclusion(
+                "untold", "incidents first resolved in the week, nobody told until then", "incident_untold"
+            ),
+        ),
         target="at most",
     ),
     Definition(
@@ -37,7 +42,7 @@ OF_TELLING: tuple[Definition, ...] = (
         "incidents",
         "incidents first resolved in the week of which nobody inside had been told until then",
         ("incident_untold",),
-        exclusions="incidents still open at the week's end",
+        remark="incidents still open at the week's end",
         target="at most",
     ),
     Definition(
@@ -46,7 +51,7 @@ OF_TELLING: tuple[Definition, ...] = (
         "receipts",
         "what providers said later, recorded in the week, of notifications that they had taken, by its state",
         ("receipt",),
-        exclusions="repetitions",
+        remark="repetitions",
     ),
     Definition(
         "receipt_success",
@@ -57,6 +62,7 @@ OF_TELLING: tuple[Definition, ...] = (
         "deliveries whose first receipt, recorded in the week, says delivered or read",
         "deliveries whose first receipt was recorded in the week",
         "deliveries of which the provider has said nothing since it took them",
+        (Exclusion("later-receipt", "receipts recorded in the week after the first of their delivery"),),
         target="at least",
     ),
     Definition(
@@ -65,7 +71,7 @@ OF_TELLING: tuple[Definition, ...] = (
         "commands",
         "commands recorded in the week that people gave from a notification or from chat, by what they came",
         ("acted_on",),
-        exclusions="commands given through the API",
+        remark="commands given through the API",
     ),
     Definition(
         "messages_held_back",

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.timeline import Event, parse_stamp
 from shared.kpi.account import Account, Reading, instant_or_none
+from shared.kpi.attestation import Watch
 
 
 def account_of(subject: str, events: Iterable[Event], start: datetime, end: datetime) -> Account | None:
@@ -41,6 +42,8 @@ def _opened(reading: Reading, event: Event) -> None:
         )
         if event.occurred_at > event.recorded_at:
             reading.add(event.recorded_at, "clock_ahead")
+    elif event.data.get("drill") is None:
+        _exclude(reading, event, "time_to_detect", "declared-by-hand")
 
 
 def _reopened(reading: Reading, event: Event) -> None:
@@ -87,6 +90,10 @@ def _resolved(reading: Reading, event: Event) -> None:
         this.resolved_at = event.recorded_at
         seconds = _seconds(this.started_at, event.recorded_at)
         reading.add(event.recorded_at, f"time_to_resolve{this.suffix}_seconds", seconds, by)
+        if this.acknowledged_at is None:
+            _exclude(reading, event, f"time_to_acknowledge{this.suffix}", "resolved-unacknowledged")
+        if this.mitigated_at is None and not this.suffix:
+            _exclude(reading, event, "time_to_mitigate", "resolved-unmitigated")
         if not this.suffix and not reading.told:
             reading.add(event.recorded_at, "incident_untold")
 
@@ -118,11 +125,20 @@ def _update_lapsed(reading: Reading, event: Event) -> None:
 def _status_updated(reading: Reading, event: Event) -> None:
     for audience in event.data["audiences"]:
         reading.add(event.recorded_at, "update_sent", 1, audience)
+    if event.data.get("status") == "monitoring":
+        reading.mitigate(event.recorded_at)
+
+
+def _noted(reading: Reading, event: Event) -> None:
+    if event.data.get("kind") == "mitigation":
+        reading.mitigate(event.recorded_at)
 
 
 def _checked(reading: Reading, event: Event) -> None:
     if event.data["state"] == "overridden":
         reading.add(event.recorded_at, "checklist_overridden", 1, event.data["phase"])
+    else:
+        _exclude(reading, event, "checklist_overridden", event.data["state"])
 
 
 def _review_required(reading: Reading, event: Event) -> None:
@@ -134,8 +150,11 @@ def _review_completed(reading: Reading, event: Event) -> None:
 
 
 def _action_item(reading: Reading, event: Event) -> None:
-    if reading.aftermath.change(event.data):
+    became = reading.aftermath.change(event.data)
+    if became == "done":
         reading.add(event.recorded_at, "action_item_done")
+    elif became == "dropped":
+        _exclude(reading, event, "action_items_done", "dropped")
 
 
 def _first_told(reading: Reading, event: Event) -> None:
@@ -150,6 +169,8 @@ def _receipt(reading: Reading, event: Event) -> None:
     reading.add(event.recorded_at, "receipt", 1, state)
     if delivery not in reading.heard_of:
         reading.add(event.recorded_at, "receipt_succeeded", int(state in ("delivered", "read")))
+    else:
+        _exclude(reading, event, "receipt_success", "later-receipt")
     reading.heard_of.add(delivery)
 
 
@@ -169,9 +190,50 @@ def _count(reading: Reading, event: Event, metric: str) -> None:
     for entry in event.data["alerts"]:
         reading.alerts += entry["count"]
         if event.recorded_at >= reading.start:
+            reading.alerts_of_week += entry["count"]
             key = (metric, entry["disposition"])
             so_far, _ = reading.dispositions.get(key, (0, event.recorded_at))
             reading.dispositions[key] = (so_far + entry["count"], event.recorded_at)
+
+
+def _on_call(reading: Reading, event: Event) -> None:
+    for shift in event.data["shifts"]:
+        seconds = _seconds(parse_stamp(shift["from"]), parse_stamp(shift["until"]))
+        reading.add(event.recorded_at, "oncall_seconds", seconds, shift["rotation"])
+        if shift["contact"] is not None:
+            reading.add(event.recorded_at, "oncall_covered_seconds", seconds, shift["rotation"])
+
+
+def _watched(reading: Reading, event: Event) -> None:
+    at, data = event.recorded_at, event.data
+    watch = Watch(
+        parse_stamp(data["from"]),
+        parse_stamp(data["until"]),
+        data["sweeps"],
+        data["longest_gap_seconds"],
+        data["probes"],
+        data["probes_failed"],
+    )
+    if reading.start <= at < reading.end:
+        reading.watches.append(watch)
+    reading.add(at, "sweeps", watch.sweeps)
+    reading.add(at, "sweeper_gap_seconds", watch.longest_gap_seconds)
+    if watch.probes:
+        reading.add(at, "probes", watch.probes)
+        reading.add(at, "probes_succeeded", watch.probes - watch.probes_failed)
+
+
+def _exclude(reading: Reading, event: Event, kpi: str, reason: str) -> None:
+    reading.exclude(event.recorded_at, kpi, reason)
+
+
+def _left_out(kpi: str, reason: str) -> Callable[[Reading, Event], None]:
+    return lambda reading, event: _exclude(reading, event, kpi, reason)
+
+
+def _coded(metric: str, key: str) -> Callable[[Reading, Event], None]:
+    """One fact with what stands under that key of the event's data as its code."""
+    return lambda reading, event: reading.add(event.recorded_at, metric, 1, event.data[key])
 
 
 def _single(metric: str, value: int = 1) -> Callable[[Reading, Event], None]:
@@ -183,7 +245,17 @@ _ALWAYS: Mapping[str, Callable[[Reading, Event], None]] = {
     "dispositions": _dispositions,
     "drill-missed": _single("drill_missed"),
     "digest-failed": _single("digest_failed"),
+    "digest-sent": _left_out("digests_failed", "sent"),
     "coverage-gap": _single("coverage_gap"),
+    "on-call": _on_call,
+    "watched": _watched,
+    "plan-changed": _single("plan_changed"),
+    "rollout-ended": _coded("rollout_ended", "why"),
+    "accessed": _coded("accessed", "what"),
+    "export-compiled": _single("export_compiled"),
+    "erased": _coded("erased", "what"),
+    "purged": _coded("purged", "what"),
+    "drift-found": _single("drift_found"),
 }
 """What counts also where there is no incident: alerts, and what a journal tells."""
 _HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
@@ -200,6 +272,9 @@ _HANDLERS: Mapping[str, Callable[[Reading, Event], None]] = {
     "exhausted": _single("escalation_exhausted"),
     "delivered": _single("delivery_succeeded"),
     "delivery-failed": _single("delivery_succeeded", 0),
+    "delivery-withdrawn": _left_out("delivery_success", "withdrawn"),
+    "noted": _noted,
+    "step-passed": _left_out("escalations_by_step", "passed"),
     "contact-unreachable": _single("contact_unreachable"),
     "contact-missing": _single("contact_missing"),
     "oncall-empty": _single("oncall_empty"),

@@ -1,17 +1,20 @@
-"""From facts to figures: sums them for the plan, each severity and each service, and computes every KPI."""
+"""From facts to figures: sums them for the plan and each part of it, and computes every KPI."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.kpi.account import Account
-from shared.kpi.definition import PERCENTILES, Definition
+from shared.kpi.attestation import Happened, Watch
+from shared.kpi.definition import PERCENTILES, Definition, Exclusion
 from shared.kpi.metrics import Fact
 
+ALERTS = ("incident_alerts", "other_alerts", "journal_alerts")
+"""The metrics among which every alert of a week stands once."""
 Figure = dict[str, Any]
 """One computed KPI; ``value`` is None where there is nothing to compute it from."""
 
@@ -28,7 +31,7 @@ def percentile(ascending: list[int], percent: int) -> int:
 
 @dataclass
 class Slice:
-    """The facts of one part of the week (the plan, a severity, a service): values by metric and code."""
+    """The facts of one part of the week (the plan, a severity, …): values by metric and code."""
 
     values: dict[tuple[str, str], array[int]] = field(default_factory=lambda: defaultdict(lambda: array("q")))
 
@@ -36,13 +39,13 @@ class Slice:
         """Count one fact in."""
         self.values[fact.metric, fact.code].append(fact.value)
 
-    def of(self, metrics: Iterable[str], code: str | None = None) -> list[int]:
-        """Every value of these metrics, ascending; with ``code``, only those that carry it."""
+    def of(self, metrics: Iterable[str], codes: Collection[str] = ()) -> list[int]:
+        """Every value of these metrics, ascending; with ``codes``, only those that carry one of them."""
         wanted = set(metrics)
         return sorted(
             value
-            for (metric, its_code), values in self.values.items()
-            if metric in wanted and code in (None, its_code)
+            for (metric, code), values in self.values.items()
+            if metric in wanted and (not codes or code in codes)
             for value in values
         )
 
@@ -59,31 +62,51 @@ class Slice:
 class Tally:
     """All facts of a week.
 
-    A journal knows neither severity nor service, so it counts for the plan only; and so does a drill, which
-    enters no severity's or service's figures.
+    A journal knows neither severity nor service nor version, so it counts for the plan only; and so does a
+    drill, which enters no other part's figures.
     """
 
     plan: Slice = field(default_factory=Slice)
     severities: dict[str, Slice] = field(default_factory=dict)
     services: dict[str, Slice] = field(default_factory=dict)
+    versions: dict[str, Slice] = field(default_factory=dict)
+    """By hash of the rules under which an incident was opened."""
+    alerts: int = 0
+    """How many alerts the events of the week tell of."""
+    watches: list[Watch] = field(default_factory=list)
 
     def add(self, account: Account) -> None:
         """Count one subject in."""
+        self.alerts += account.alerts
+        self.watches += account.watches
         slices = [self.plan]
-        if account.incident is not None and account.incident.drill is None:
-            slices.append(self.severities.setdefault(account.incident.severity, Slice()))
-            slices.append(self.services.setdefault(account.incident.service, Slice()))
+        incident = account.incident
+        if incident is not None and incident.drill is None:
+            slices.append(self.severities.setdefault(incident.severity, Slice()))
+            slices.append(self.services.setdefault(incident.service, Slice()))
+            slices.append(self.versions.setdefault(incident.rules, Slice()))
         for part in slices:
             for fact in account.facts:
                 part.add(fact)
 
 
 def figure(definition: Definition, part: Slice) -> Figure:
-    """The KPI of that definition for one part of the week."""
+    """The KPI of that definition for one part of the week; that of a change has no value by itself."""
+    if not definition.exclusions:
+        return _measured(definition, part)
+    excluded = {one.reason: _excluded(definition, one, part) for one in definition.exclusions}
+    return _measured(definition, part) | {"excluded": excluded}
+
+
+def _measured(definition: Definition, part: Slice) -> Figure:
+    if definition.kind == "change":
+        return {"value": None}
     if definition.kind == "breakdown":
         by_code = part.by_code(definition.metrics)
         return {"value": sum(by_code.values()), "by": by_code}
-    values = part.of(definition.metrics, definition.code)
+    values = part.of(definition.metrics, definition.codes)
+    if definition.kind == "maximum":
+        return {"value": values[-1] if values else None}
     if definition.kind == "duration":
         return _duration(values)
     if definition.kind == "share":
@@ -102,12 +125,14 @@ def against(target: int | None, definition: Definition, value: float | None) -> 
     return {"target": target, "met": met}
 
 
-def controls(whole: Slice) -> dict[str, Mapping[str, Any]]:
+def controls(tally: Tally) -> dict[str, Mapping[str, Any]]:
     """Sums that must agree if the timelines are complete and Tocsin acted as its rules say."""
+    whole = tally.plan
     opening, opened, reopened, resolved, closing = (
         sum(whole.of([f"incident_{what}"]))
         for what in ("open_at_start", "opened", "reopened", "resolved", "open_at_end")
     )
+    dispositions = whole.by_code(ALERTS)
     unrecorded, underived = whole.by_code(["breach_unrecorded"]), whole.by_code(["breach_underived"])
     return {
         "backlog": {
@@ -118,6 +143,11 @@ def controls(whole: Slice) -> dict[str, Mapping[str, Any]]:
             "closing": closing,
             "holds": opening + opened + reopened - resolved == closing,
         },
+        "alerts": {
+            "accepted": tally.alerts,
+            "by_disposition": dispositions,
+            "holds": sum(dispositions.values()) == tally.alerts,
+        },
         "breaches": {
             "unrecorded": {clock: unrecorded.get(clock, 0) for clock in ("respond", "resolve")},
             "underived": {clock: underived.get(clock, 0) for clock in ("respond", "resolve")},
@@ -125,6 +155,20 @@ def controls(whole: Slice) -> dict[str, Mapping[str, Any]]:
         },
         "clock_ahead": {"incidents": sum(whole.of(["clock_ahead"])), "holds": not whole.of(["clock_ahead"])},
     }
+
+
+def happened(whole: Slice) -> Happened:
+    """What a quiet week has none of."""
+    opened, reopened, open_at_start, open_at_end = (
+        sum(whole.of([f"incident_{what}"])) for what in ("opened", "reopened", "open_at_start", "open_at_end")
+    )
+    return Happened(opened, reopened, open_at_start, open_at_end, sum(whole.of(ALERTS)))
+
+
+def _excluded(definition: Definition, exclusion: Exclusion, part: Slice) -> int:
+    metric, code = definition.counted_as(exclusion)
+    values = part.of([metric], () if code is None else (code,))
+    return sum(values) if exclusion.summed else len(values)
 
 
 def _duration(ascending: list[int]) -> Figure:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
-from shared.domain.timeline import stamp
+from shared.domain.timeline import Event, stamp
 from shared.kpi.account import Account
-from shared.kpi.csv_cells import instant, line, verdict
+from shared.kpi.csv_cells import instant, line, text, verdict
 
 NAME = "incidents.csv"
 COLUMNS = {
@@ -18,8 +20,12 @@ COLUMNS = {
     "source": "what opened it; empty by hand",
     "state": "`open`, `acknowledged` or `resolved` at the week's end",
     "opened_at": "recording of the opening",
+    "first_told_at": "when a provider first took a message to somebody inside",
     "acknowledged_at": "first acknowledgement by a person, before any reopening",
+    "mitigated_at": "first note of kind `mitigation` or status `monitoring`, before the first resolution",
     "resolved_at": "first resolution",
+    "resolved_by": "by whom that was: `person` or `source`",
+    "code": "closing code that the person gave",
     "reopened": "reopenings so far",
     "alerts": "alerts so far",
     "escalations": "escalations so far, by Tocsin and by hand",
@@ -41,9 +47,41 @@ def header() -> bytes:
     return line(COLUMNS)
 
 
-def row(account: Account) -> bytes:
+@dataclass
+class Outcome:
+    """How an incident went on from its opening to its first resolution or reopening, beside its clocks."""
+
+    opened: bool = False
+    over: bool = False
+    first_told_at: datetime | None = None
+    mitigated_at: datetime | None = None
+    resolved: Event | None = None
+
+    def take(self, event: Event) -> None:
+        """Any event of its timeline."""
+        if event.type == "opened":
+            self.opened = True
+        elif not self.opened:
+            return
+        elif event.type == "first-told" and self.first_told_at is None:
+            self.first_told_at = event.occurred_at
+        elif self.over:
+            return
+        elif event.type in ("resolved", "reopened"):
+            self.over = True
+            self.resolved = event if event.type == "resolved" else None
+        elif self.mitigated_at is None and _mitigates(event):
+            self.mitigated_at = event.recorded_at
+
+
+def _mitigates(event: Event) -> bool:
+    noted = event.type == "noted" and event.data.get("kind") == "mitigation"
+    return noted or (event.type == "status-updated" and event.data.get("status") == "monitoring")
+
+
+def row(account: Account, outcome: Outcome | None = None) -> bytes:
     """The row of one incident; nothing for a drill, a journal, and what is not an incident yet."""
-    incident = account.incident
+    incident, outcome = account.incident, outcome or Outcome()
     if incident is None or incident.drill is not None:
         return b""
     return line(
@@ -55,8 +93,12 @@ def row(account: Account) -> bytes:
             incident.source,
             incident.state,
             stamp(incident.opened_at),
+            instant(outcome.first_told_at),
             instant(incident.acknowledged_at),
+            instant(outcome.mitigated_at),
             instant(incident.resolved_at),
+            text(outcome.resolved and outcome.resolved.data.get("by")),
+            text(outcome.resolved and outcome.resolved.data.get("code")),
             incident.reopened,
             incident.alerts,
             incident.escalations,

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.timeline import stamp
+from shared.kpi import merkle
 from shared.kpi.account import Account
 from shared.kpi.bundle import Spool
 from shared.kpi.definitions import VERSION, digest, digest_of_all
 
 NAME = "manifest.json"
 SUMS = "manifest.sha256"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,38 @@ class Period:
 
 
 class Heads:
-    """Length and head hash of every timeline, and the rules hashes, gathered subject by subject."""
+    """Numbers and head hash of every timeline, and the rules hashes, gathered subject by subject."""
 
     def __init__(self) -> None:
         self.timelines: dict[str, str] = {}
         self.rules: set[str] = set()
 
-    def add(self, account: Account) -> None:
-        """Take one subject in."""
-        self.timelines[account.subject] = f"{account.length} {account.head}"
+    def add(self, account: Account, first: int) -> None:
+        """Take one subject in; ``first`` is the number of its first event in the week, or 0."""
+        self.timelines[account.subject] = f"{first}-{account.length} {account.head}"
         if account.incident is not None:
             self.rules.add(account.incident.rules)
 
+    def merkle_root(self) -> str:
+        """Over a line for each timeline, in order: subject, length and head hash."""
+        return merkle.root(
+            f"{subject} {numbers.partition('-')[2]}" for subject, numbers in sorted(self.timelines.items())
+        )
+
 
 def content_of(
-    period: Period, heads: Heads, targets: Mapping[str, int], files: Iterable[Spool], rows: Mapping[str, int]
+    period: Period,
+    heads: Heads,
+    targets: Mapping[str, int],
+    seen: Mapping[str, Any],
+    files: Iterable[Spool],
+    rows: Mapping[str, int],
 ) -> dict[str, Any]:
     """The part of the manifest that says what is in the bundle, and its digest.
 
     Two compilations with the same digest have the same content; what they follow, and the code that made
-    them, may differ. ``rows`` counts the rows of the files that have rows.
+    them, may differ. ``seen`` tells of the events and of the plan's documents; ``rows`` counts the rows of
+    the files that have rows.
     """
     content = {
         **period.shown(),
@@ -74,11 +87,13 @@ def content_of(
         "definitions": {"version": VERSION, "sha256": digest_of_all()},
         "targets": dict(targets),
         "rules": sorted(heads.rules),
+        **seen,
         "files": [
             {"name": file.name, "bytes": file.size, "rows": rows.get(file.name), "sha256": file.sha256}
             for file in files
         ],
         "timelines": heads.timelines,
+        "merkle_root": heads.merkle_root(),
     }
     return {**content, "content_sha256": digest(content)}
 

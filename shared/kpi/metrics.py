@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from shared.kpi.definition import EXCLUDED
 from shared.kpi.definitions import FIRST_RESPONSE_SECONDS
 
 METRICS: Mapping[str, str] = {
@@ -25,10 +26,10 @@ METRICS: Mapping[str, str] = {
     "resolve_sla_met": "1: resolve clock met; 0: missed, at the instant at which it was due",
     "breach_unrecorded": "1: a missed clock of which no `breached` event tells; code: the clock",
     "breach_underived": "1: a `breached` event of a clock that others do not show missed; code: the clock",
-    "incident_alerts": "alerts on the incident's timeline; code: the disposition; at the last of them",
+    "incident_alerts": "alerts on the incident's timeline; code: the disposition; at the last that has it",
     "incident_alerted": "1: the incident had alerts",
     "other_alerts": "alerts of a drill, or of what is not an incident yet; code and instant as before",
-    "journal_alerts": "alerts that changed no incident; code: the disposition; at the last of them",
+    "journal_alerts": "alerts that changed no incident; code: the disposition; at the last that has it",
     "escalated": "1: Tocsin escalated; code: `step-1` and so on",
     "escalation_late_seconds": "how long after it was due Tocsin escalated; code: the step",
     "escalated_manually": "1: a person escalated",
@@ -62,6 +63,21 @@ METRICS: Mapping[str, str] = {
     "acted_on": "1: a person gave a command from a notification or chat; code: `link`, `slack` and so on",
     "held_back": "1: a message was held back, as the contact had such a one a moment before",
     "still_open_reminded": "1: people were reminded that it is not resolved",
+    "time_to_mitigate_seconds": "opening to first mitigation noted",
+    "excluded": "1: a KPI leaves this out; code: the KPI, a slash and the reason",
+    "oncall_seconds": "length of a recorded shift; code: the rotation",
+    "oncall_covered_seconds": "the same, of a shift that has a contact",
+    "sweeps": "runs of the sweeper in some hours",
+    "sweeper_gap_seconds": "the longest time without a run in those hours",
+    "probes": "calls of Tocsin's own public door in some hours; none where there is no public address",
+    "probes_succeeded": "those of them that did not fail",
+    "plan_changed": "1: the plan's document was changed",
+    "rollout_ended": "1: a rollout of new rules ended; code: why",
+    "accessed": "1: somebody asked for records; code: for what",
+    "export_compiled": "1: a weekly bundle was made",
+    "erased": "1: a person or a text was erased; code: which of the two",
+    "purged": "1: what had been kept long enough was purged; code: what",
+    "drift_found": "1: a significant drift was found",
 }
 """Every metric, in words; the value comes first."""
 
@@ -74,7 +90,14 @@ OF_DRILLS: Mapping[str, str] = {
     "incident_alerts": "other_alerts",
     "time_to_first_told_seconds": "drill_time_to_first_told_seconds",
 }
-"""What becomes of the metrics of an incident that is a drill; it has no others."""
+"""What becomes of the metrics of an incident that is a drill; it has no others but `EXCLUDED`."""
+
+EXCLUDED_OF_DRILLS: Mapping[str, str] = {
+    "time_to_acknowledge": "drill_time_to_acknowledge",
+    "time_to_resolve": "drill_time_to_resolve",
+    "respond_sla_attainment": "drill_respond_sla_attainment",
+}
+"""The KPI of drills that leaves out what this KPI would leave out of an incident; of others, nothing."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,3 +108,13 @@ class Fact:
     metric: str
     code: str
     value: int
+
+
+def of_drill(facts: Sequence[Fact]) -> list[Fact]:
+    """Facts of a drill, under the names of their own; those that drills do not have are left out."""
+    renamed = [replace(fact, metric=OF_DRILLS[fact.metric]) for fact in facts if fact.metric in OF_DRILLS]
+    for fact in facts:
+        kpi, _, reason = fact.code.partition("/")
+        if fact.metric == EXCLUDED and kpi in EXCLUDED_OF_DRILLS:
+            renamed.append(replace(fact, code=f"{EXCLUDED_OF_DRILLS[kpi]}/{reason}"))
+    return renamed

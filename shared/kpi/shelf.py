@@ -7,19 +7,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.kpi import audit_csv, bundle, drills_csv, incidents_csv, kpi_json, manifest, timeline_jsonl
+from shared.kpi import bundle, manifest
 
-FILES = (
-    kpi_json.NAME,
-    incidents_csv.NAME,
-    drills_csv.NAME,
-    audit_csv.NAME,
-    timeline_jsonl.NAME,
-    bundle.NAME,
-    manifest.NAME,
-    manifest.SUMS,
+DATA = (
+    "kpi.json",
+    "baseline.json",
+    "incidents.csv",
+    "drills.csv",
+    "alerts.csv",
+    "escalations.csv",
+    "deliveries.csv",
+    "suppressions.csv",
+    "plan_changes.csv",
+    "oncall_coverage.csv",
+    "action_items.csv",
+    "reviews.csv",
+    "access.csv",
+    "controls.csv",
+    "audit.csv",
+    "timeline.jsonl",
+    "report.html",
+    "workbook.xlsx",
 )
+"""What a manifest lists, in its order."""
+FILES = (*DATA, bundle.NAME, manifest.NAME, manifest.SUMS)
 """In the order of writing; the last makes a bundle complete."""
+CHECKED = "checked"
+"""What the name of a bundle's marker ends in: it was compiled once more, a day after its week's end."""
+NOTED, RECORDED = "noted", "recorded"
+"""The same: by whom and when it was made; and that this stands in the plan's journal."""
 
 _COMPLETE = re.compile(r"([^/]+)/([^/]+)/r([1-9][0-9]*)/" + re.escape(manifest.SUMS))
 
@@ -37,6 +53,15 @@ class Bundle:
     def blob(self, file: str) -> str:
         """Name of the blob that holds one of its files."""
         return f"{self.plan}/{self.week}/{self.label}/{file}"
+
+    @property
+    def marker(self) -> str:
+        """Name of the blob that says that it was looked at once more."""
+        return self.beside(CHECKED)
+
+    def beside(self, ending: str) -> str:
+        """Name of a blob beside the bundle's folder, which says what was done with it."""
+        return f"{self.plan}/{self.week}/{self.label}.{ending}"
 
 
 def revision(plan: str, week: str, number: int) -> Bundle:

@@ -44,7 +44,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Lacking:
-    """A secret that plans name and that is not to be had, and why (never a value)."""
+    """A secret that plans name, or texts need, and that is not to be had, and why (never a value)."""
 
     name: str
     plans: tuple[str, ...]
@@ -78,6 +78,8 @@ class PlanSecrets:
     """Secret -> the plans that name it."""
     get: Callable[[str], object]
     """Raises SecretUnavailable."""
+    besides: Mapping[str, Probe] = field(default_factory=dict)
+    """What texts need, whatever plans name: a look at it, which raises SecretUnavailable."""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _seen: tuple[float, int, tuple[Lacking, ...]] | None = field(default=None, init=False)
     _had: set[str] = field(default_factory=set, init=False)
@@ -96,15 +98,19 @@ class PlanSecrets:
             return self._seen[1:]
 
     def _look(self) -> tuple[int, tuple[Lacking, ...]]:
-        named = self.named()
+        named = {**dict.fromkeys(self.besides, ()), **self.named()}
         # What is not known, or was not reached last time, comes first: a slow vault must not hide it.
         order = sorted(named, key=lambda name: (name in self._had, name not in self._late, name))
-        reasons = lacking(order, self.get, SECRETS_WITHIN)
+        reasons = lacking(order, self._try, SECRETS_WITHIN)
         self._late = {name for name, why in reasons.items() if why == LATE}
         served = self._late & self._had
         self._had = {name for name in named if name not in reasons} | served
         missing = sorted(set(reasons) - served)
-        return len(named), tuple(Lacking(name, tuple(named[name]), reasons[name]) for name in missing)
+        found = tuple(Lacking(name, tuple(named[name]), reasons[name]) for name in missing)
+        return len(named) - len(self.besides), found
+
+    def _try(self, name: str) -> object:
+        return self.besides[name]() if name in self.besides else self.get(name)
 
     def _tell(self, before: tuple[Lacking, ...], now: tuple[Lacking, ...]) -> None:
         names = [each.name for each in now]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,24 +15,35 @@ from typing import Any
 
 from shared.domain.errors import Conflict, Fault, InvalidInput, NotFound
 from shared.domain.plan import Plan
-from shared.domain.week import week_after, week_before, week_bounds, week_of
-from shared.kpi import audit_csv, drills_csv, incidents_csv, kpi_json, manifest, shelf, timeline_jsonl
+from shared.domain.week import week_before, week_bounds, week_of
+from shared.export_ports import Exports, Timelines
+from shared.kpi import drills_csv, incidents_csv, kpi_json, manifest, shelf
 from shared.kpi.bundle import NAME as ZIP
 from shared.kpi.bundle import Spool, same_bytes, spooled, zipped
+from shared.kpi.compilation import Compilation, Progress
 from shared.kpi.definitions import TARGETS
-from shared.kpi.facts import account_of
-from shared.kpi.figures import Tally
-from shared.kpi.manifest import Heads, Period
+from shared.kpi.manifest import Period
 from shared.kpi.shelf import Bundle
-from shared.ports import Exports, Timelines
 
 SETTLE = timedelta(minutes=15)
 """How long after a week's end the timer lets it rest, so that writes on their way have landed."""
+AGAIN = timedelta(hours=24)
+"""How long after a week's end the timer looks at its bundle once more, for facts that came late."""
+LOOKED_AT = 2
+"""Weeks with a bundle, the last ones, that the timer looks at once more."""
 
 _PROVISIONAL = re.compile(r"provisional-[0-9]{8}T[0-9]{12}Z")
 
-Progress = Callable[[int, int], None]
-"""Told after each subject: how many are done, of how many."""
+LOOKED_BACK = 26
+"""Weeks in which the timer fills holes; what is older takes an Admin."""
+EARLIEST = timedelta(days=3660)
+"""No week so long ago is compiled: whoever asks for one has mistyped the year."""
+MOST_TRIES = 5
+
+Sign = Callable[[Bundle, bytes, Exports], bool]
+"""Given a bundle's ``manifest.json``: signs it, or finds it signed. False where another signature stands."""
+Guard = Callable[[str], None]
+"""Raises Refused where a week may not be compiled (any more); asked once its timelines have been read."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,8 @@ class Compiled:
 
     bundle: Bundle
     made: bool
+    followers: tuple[Bundle, ...] = ()
+    """What else was made: mostly restatements of later weeks, because they follow it."""
 
 
 def compile_week(
@@ -50,28 +64,27 @@ def compile_week(
     code_version: str,
     now: datetime,
     progress: Progress = lambda *_: None,
+    sign: Sign = lambda *_: True,
+    guard: Guard = lambda _: None,
 ) -> Compiled:
-    """Compile one week of a plan.
+    """Compile one week of a plan, and again every later one that does not follow the last revision before it.
 
     A week that is over yields its revision 1, the revision that exists if the content is equal, or a
     restatement; a week not over yields a provisional bundle of what was recorded before ``now``. What a crash
     left half-written is completed if the bytes agree and passed over otherwise. Raises InvalidInput for what
-    is no week or has not begun, Conflict where two provisional bundles of one instant differ, and
-    StoreUnavailable.
+    is no week or has not begun, Conflict where two provisional bundles of one instant differ or others keep
+    restating it, what ``guard`` raises, and StoreUnavailable.
     """
-    bundles = list_bundles(plan.name, exports)
-    stated = _stated(shelf.latest(bundles, week), exports)
-    targets = stated["targets"] if stated else _targets(plan)
-    period = _period(plan.name, week, stated["timezone"] if stated else plan.rules.timezone, now)
-    subjects = sorted(
-        {*timelines.subjects(plan.name, week), *_left_open(shelf.before(bundles, week), exports)}
-    )
-    with TemporaryDirectory(prefix="tocsin-export-") as folder:
-        files, content = _compile(Path(folder), period, targets, subjects, timelines, progress)
-        parts = _Parts(Path(folder), files, content, code_version)
-        if period.provisional:
-            return _keep_provisional(parts, shelf.provisional(plan.name, week, now), exports)
-        return _keep(parts, plan.name, week, exports)
+    compiler = _Compiler(plan, timelines, exports, code_version, now, sign, guard)
+    answer = compiler.compile(week, progress)
+    if answer.bundle.revision is None:
+        return answer
+    for stray in compiler.compile_strays(week, progress):
+        if stray.week == week:  # the week before was restated meanwhile
+            answer = Compiled(stray, True, (answer.bundle,) if answer.made else ())
+        else:
+            answer = replace(answer, followers=(*answer.followers, stray))
+    return answer
 
 
 def list_bundles(plan: str, exports: Exports) -> list[Bundle]:
@@ -101,21 +114,60 @@ def read_manifest(bundle: Bundle, exports: Exports) -> dict[str, Any]:
 
 def open_file(bundle: Bundle, file: str, exports: Exports) -> Iterator[bytes]:
     """One file of a bundle, ``bundle.zip`` among them, in pieces. Raises NotFound at once."""
-    if file not in shelf.FILES:
-        raise NotFound(f"an export has no file {file}; it has {', '.join(shelf.FILES)}")
+    require_file(file)
     return exports.stream(bundle.blob(file))
 
 
+def require_file(file: str) -> None:
+    """Raises NotFound for what is no file of a bundle."""
+    if file not in shelf.FILES:
+        raise NotFound(f"an export has no file {file}; it has {', '.join(shelf.FILES)}")
+
+
 def owed_weeks(plan: Plan, exports: Exports, now: datetime) -> list[str]:
-    """The weeks that the timer has to compile, earliest first: since the last bundle, or the last week."""
+    """The weeks that the timer has to compile, earliest first: those without a bundle since the first one.
+
+    Without any bundle it is the last week alone; and never more than the last `LOOKED_BACK`.
+    """
     last = week_before(week_of(now - SETTLE, plan.rules.timezone))
-    bundles = list_bundles(plan.name, exports)
-    week = week_after(bundles[-1].week) if bundles else last
-    owed = []
-    while week <= last:
-        owed.append(week)
-        week = week_after(week)
-    return owed
+    have = {bundle.week for bundle in list_bundles(plan.name, exports)}
+    first = min(have, default=last)
+    weeks = [last]
+    while len(weeks) < LOOKED_BACK and weeks[-1] > first:
+        weeks.append(week_before(weeks[-1]))
+    return [week for week in reversed(weeks) if week >= first and week not in have]
+
+
+def astray(plan: str, exports: Exports) -> str | None:
+    """The earliest of the last weeks whose bundle does not follow the last revision before it, if any."""
+    bundles = list_bundles(plan, exports)
+    for week in sorted({bundle.week for bundle in bundles})[-LOOKED_BACK:]:
+        bundle, before = shelf.latest(bundles, week), shelf.before(bundles, week)
+        if bundle and read_manifest(bundle, exports)["previous"] != link_to(before, exports):
+            return week
+    return None
+
+
+def weeks_to_check(plan: Plan, exports: Exports, now: datetime) -> list[str]:
+    """The weeks whose bundle the timer has to compile once more, before those that are owed; earliest first.
+
+    Of the last `LOOKED_AT` weeks with a bundle, those over for `AGAIN` and not yet looked at.
+    """
+    names = exports.names(f"{plan.name}/")
+    bundles = shelf.complete(names)
+    weeks = sorted({bundle.week for bundle in bundles})[-LOOKED_AT:]
+    checked = {tuple(name.split("/")[:2]) for name in names if name.endswith(f".{shelf.CHECKED}")}
+    return [
+        week
+        for week in weeks
+        if (plan.name, week) not in checked and week_bounds(week, plan.rules.timezone)[1] + AGAIN <= now
+    ]
+
+
+def mark_checked(bundle: Bundle, exports: Exports) -> None:
+    """Put on record that a week was looked at once more, and that this bundle is what came of it."""
+    with contextlib.suppress(Conflict):
+        exports.write(bundle.marker, [])
 
 
 @dataclass(frozen=True)
@@ -143,11 +195,14 @@ class _Parts:
         yield from ((file.name, file.pieces) for file in (listed, sums))
 
 
-def _period(plan: str, week: str, timezone: str, now: datetime) -> Period:
+def period_of(plan: str, week: str, timezone: str, now: datetime) -> Period:
+    """The week as it is exported at ``now``. Raises InvalidInput for what is no week or has not begun."""
     try:
         start, end = week_bounds(week, timezone)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidInput("export", [Fault("week", str(error))]) from None
+    if now - start > EARLIEST:
+        raise InvalidInput("export", [Fault("week", f"{week} is more than ten years ago")])
     if now <= start:
         raise InvalidInput("export", [Fault("week", f"{week} has not begun")])
     return Period(plan, week, timezone, start, end, min(now, end))
@@ -162,7 +217,7 @@ def _stated(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
     return None if bundle is None else read_manifest(bundle, exports)
 
 
-def _left_open(before: Bundle | None, exports: Exports) -> set[str]:
+def left_open(before: Bundle | None, exports: Exports) -> set[str]:
     """What the bundle before left with something to come: it is of this week even without an event in it."""
     if before is None:
         return set()
@@ -171,78 +226,127 @@ def _left_open(before: Bundle | None, exports: Exports) -> set[str]:
     return {one for name in names for one in incidents_csv.open_in(exports.stream(before.blob(name)))}
 
 
-def _compile(
-    folder: Path,
-    period: Period,
-    targets: Mapping[str, int],
-    subjects: Sequence[str],
-    timelines: Timelines,
-    progress: Progress,
-) -> tuple[list[Spool], dict[str, Any]]:
-    tally, heads, ids = Tally(), Heads(), audit_csv.AuditRows()
-    timeline, incidents, drills, audit = (
-        Spool(folder, module.NAME) for module in (timeline_jsonl, incidents_csv, drills_csv, audit_csv)
-    )
-    incidents.write(incidents_csv.header())
-    drills.write(drills_csv.header())
-    audit.write(audit_csv.header())
-    for done, subject in enumerate(subjects, start=1):
-        lines = timeline_jsonl.TimelineLines(period.start, period.as_of, timeline.write)
-        events = lines.passing(timelines.events(subject))
-        account = account_of(subject, events, period.start, period.as_of)
-        if account is not None:
-            lines.keep()
-            incidents.write(incidents_csv.row(account))
-            drills.write(drills_csv.row(account))
-            audit.write(b"".join(ids.of(account)))
-            tally.add(account)
-            heads.add(account)
-        progress(done, len(subjects))
-    for spool in (timeline, incidents, drills, audit):
-        spool.close()
-    figures = spooled(folder, kpi_json.NAME, kpi_json.render(period.shown(), tally, targets))
-    rows = {spool.name: spool.lines - 1 for spool in (incidents, drills, audit)}
-    rows[timeline.name] = timeline.lines
-    files = [figures, incidents, drills, audit, timeline]
-    return files, manifest.content_of(period, heads, targets, files, rows)
+@dataclass(frozen=True)
+class _Compiler:
+    """Compiles weeks of one plan."""
 
+    plan: Plan
+    timelines: Timelines
+    exports: Exports
+    code_version: str
+    now: datetime
+    sign: Sign
+    guard: Guard
 
-def _keep(parts: _Parts, plan: str, week: str, exports: Exports) -> Compiled:
-    """Write the first revision whose blobs no other bytes have taken, unless one has this content."""
-    number = 0
-    while True:
-        bundles = list_bundles(plan, exports)
+    def compile(self, week: str, progress: Progress) -> Compiled:
+        """One week, and nothing else; read again where somebody else has restated it meanwhile."""
+        for _ in range(MOST_TRIES):
+            compiled = self._compile(week, progress)
+            if compiled is not None:
+                return compiled
+        raise Conflict(f"others keep restating {week}")
+
+    def _compile(self, week: str, progress: Progress) -> Compiled | None:
+        """None where the week has got another revision since its timelines were read."""
+        name = self.plan.name
+        bundles = list_bundles(name, self.exports)
         latest = shelf.latest(bundles, week)
-        stated = _stated(latest, exports)
-        if latest and stated and stated["content_sha256"] == parts.content["content_sha256"]:
-            return Compiled(latest, made=False)
-        number = max(number, (latest and latest.revision) or 0) + 1
+        stated = _stated(latest, self.exports)
+        targets = stated["targets"] if stated else _targets(self.plan)
+        period = period_of(name, week, stated["timezone"] if stated else self.plan.rules.timezone, self.now)
         before = shelf.before(bundles, week)
-        bundle = shelf.revision(plan, week, number)
-        if _write(bundle, parts.blobs(number, _link(latest, exports), _link(before, exports)), exports):
-            return Compiled(bundle, made=True)
+        subjects = sorted({*self.timelines.subjects(name, week), *left_open(before, self.exports)})
+        with (
+            TemporaryDirectory(prefix="tocsin-export-") as folder,
+            Compilation(Path(folder), period, targets) as compilation,
+        ):
+            compilation.read(subjects, self.timelines.events, progress)
+            files, content = compilation.finish(None if before is None else _Members(before, self.exports))
+            self.guard(week)
+            parts = _Parts(Path(folder), files, content, self.code_version)
+            if period.provisional:
+                bundle = shelf.provisional(name, week, self.now)
+                return _keep_provisional(parts, bundle, self.exports, self.sign)
+            return self._keep(parts, week, latest, before)
+
+    def compile_strays(self, week: str, progress: Progress) -> Iterator[Bundle]:
+        """Compile again what, from that week on, does not follow the last revision of the week before it.
+
+        It began with what the earlier week left open, and is compared with its figures.
+        """
+        weeks = sorted({one.week for one in list_bundles(self.plan.name, self.exports) if one.week >= week})
+        for each in weeks:
+            bundles = list_bundles(self.plan.name, self.exports)
+            latest = shelf.latest(bundles, each)
+            follows = link_to(shelf.before(bundles, each), self.exports)
+            if latest and read_manifest(latest, self.exports)["previous"] != follows:
+                again = self.compile(each, progress)
+                yield from [again.bundle] if again.made else ()
+
+    def _keep(self, parts: _Parts, week: str, known: Bundle | None, before: Bundle | None) -> Compiled | None:
+        """Write the first revision whose blobs no other bytes have taken, unless one has this content."""
+        number, exports = 0, self.exports
+        follows = link_to(before, exports)
+        while True:
+            latest = shelf.latest(list_bundles(self.plan.name, exports), week)
+            stated = _stated(latest, exports)
+            if latest and stated and _same(stated, parts.content, follows):
+                return Compiled(latest, made=False)
+            if latest != known:
+                return None
+            number = max(number, (latest and latest.revision) or 0) + 1
+            bundle = shelf.revision(self.plan.name, week, number)
+            blobs = parts.blobs(number, link_to(latest, exports), follows)
+            written = _write(bundle, blobs, exports, self.sign)
+            if written is not None:
+                return Compiled(bundle, made=written)
 
 
-def _keep_provisional(parts: _Parts, bundle: Bundle, exports: Exports) -> Compiled:
-    if not _write(bundle, parts.blobs(), exports):
+def _same(stated: Mapping[str, Any], content: Mapping[str, Any], follows: Mapping[str, Any] | None) -> bool:
+    """Whether a bundle has this content and this place in the chain."""
+    return bool(stated["content_sha256"] == content["content_sha256"] and stated["previous"] == follows)
+
+
+@dataclass(frozen=True)
+class _Members:
+    """The members of the bundle before, by name."""
+
+    bundle: Bundle
+    exports: Exports
+
+    def __call__(self, name: str) -> Iterator[bytes]:
+        return self.exports.stream(self.bundle.blob(name))
+
+
+def _keep_provisional(parts: _Parts, bundle: Bundle, exports: Exports, sign: Sign) -> Compiled:
+    written = _write(bundle, parts.blobs(), exports, sign)
+    if written is None:
         raise Conflict(f"another provisional export of {bundle.week} was made at this very instant")
-    return Compiled(bundle, made=True)
+    return Compiled(bundle, made=written)
 
 
 def _write(
-    bundle: Bundle, blobs: Iterable[tuple[str, Callable[[], Iterable[bytes]]]], exports: Exports
-) -> bool:
-    """Write what is not there yet; False where other bytes stand in a blob's place."""
+    bundle: Bundle, blobs: Iterable[tuple[str, Callable[[], Iterable[bytes]]]], exports: Exports, sign: Sign
+) -> bool | None:
+    """Write what is not there yet: whether it was this call that made the bundle complete.
+
+    None where other bytes stand in a blob's place. The manifest is signed before the last file makes the
+    bundle complete.
+    """
+    made = False
     for file, pieces in blobs:
+        if file == manifest.SUMS and not sign(bundle, exports.read(bundle.blob(manifest.NAME)), exports):
+            return None
         try:
             exports.write(bundle.blob(file), pieces())
+            made = file == manifest.SUMS
         except Conflict:
             if not same_bytes(exports.stream(bundle.blob(file)), pieces()):
-                return False
-    return True
+                return None
+    return made
 
 
-def _link(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
+def link_to(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
     """How a manifest names another bundle."""
     if bundle is None:
         return None

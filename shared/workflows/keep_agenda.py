@@ -15,7 +15,7 @@ from shared.domain import agenda as ahead
 from shared.domain.agenda import AgendaState, Duty, Gap
 from shared.domain.briefing import BadTemplate, digest_briefing
 from shared.domain.delivery import Message
-from shared.domain.errors import Conflict, DeliveryFailed, SecretUnavailable
+from shared.domain.errors import Conflict
 from shared.domain.incident import Incident
 from shared.domain.journal import own_journal
 from shared.domain.plan import Contact, Plan
@@ -37,6 +37,7 @@ from shared.ports import (
 from shared.workflows.note_in_journal import note_in_journal
 from shared.workflows.punctuality import come_back
 from shared.workflows.read_calendars import ReadCalendars, attempt
+from shared.workflows.tell_contact import Told, tell
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ class KeepAgenda:
     def _drill(self, duty: Duty, run: _Run) -> _Outcome:
         plan, now = run.plan, run.clock()
         drill = next((each for each in plan.drills if each.name == duty.name), None)
-        if drill is None or ahead.too_late(duty.due, now):
+        if drill is None or ahead.too_late(duty.due, now) or not ahead.ruled(plan, drill):
             return _Outcome(instead=(replace(duty, work="drill-missed"),))
         self.rules.keep(plan.rules)
         place = self.store.place(ahead.drill_group(plan, drill, duty.due))
@@ -224,12 +225,12 @@ class KeepAgenda:
         template = digest.template or message.kind
         if template in plan.templates:
             message = self._worded(plan, template, message, incidents, now)
-        channel, sent, again = self._send(duty, message, run)
-        if sent:
-            return self._note_digest(run, duty, "digest-sent", channel, len(incidents))
-        if again and ahead.worth_trying(duty, run.clock()):
+        told = self._send(duty, message, run)
+        if told.accepted:
+            return self._note_digest(run, duty, "digest-sent", told.channel, len(incidents))
+        if told.again and ahead.worth_trying(duty, run.clock()):
             return _Outcome(later=(duty,))
-        return self._note_digest(run, duty, "digest-failed", channel, len(incidents))
+        return self._note_digest(run, duty, "digest-failed", told.channel, len(incidents))
 
     def _worded(
         self, plan: Plan, template: str, message: Message, incidents: Sequence[Incident], now: datetime
@@ -257,8 +258,8 @@ class KeepAgenda:
         return _Outcome(instead=tuple(telling), gaps=tuple(found))
 
     def _tell_of_gaps(self, duty: Duty, run: _Run) -> _Outcome:
-        _, sent, again = self._send(duty, ahead.coverage_message(run.plan, duty), run)
-        if again and not sent and ahead.worth_trying(duty, run.clock()):
+        told = self._send(duty, ahead.coverage_message(run.plan, duty), run)
+        if told.again and ahead.worth_trying(duty, run.clock()):
             return _Outcome(later=(duty,))
         return DONE
 
@@ -275,23 +276,13 @@ class KeepAgenda:
             run.listed[digest.name] = ahead.loudest_first(run.plan, found)
         return run.listed[digest.name]
 
-    def _send(self, duty: Duty, message: Message, run: _Run) -> tuple[str | None, bool, bool]:
-        """Try the contact's channels in order: the last tried, whether it took it, whether to try again."""
-        plan, tried, again = run.plan, None, False
+    def _send(self, duty: Duty, message: Message, run: _Run) -> Told:
+        """Tell the contact by the first open way that takes it."""
+        plan = run.plan
         contact = plan.directory.contacts.get(duty.contact or "", Contact("-"))
-        now = run.clock()
-        for _, way in open_ways(plan.directory, contact, message.severity, message.kind, now):
-            spec = plan.directory.channels[way.channel]
-            tried = spec.name
-            key = ahead.duty_key(plan.name, duty)
-            try:
-                self.channels[spec.kind].send(message, spec, way.to, key, self.secrets, run.clock())
-            except (DeliveryFailed, SecretUnavailable) as failure:
-                again = again or not (isinstance(failure, DeliveryFailed) and failure.permanent)
-                log.info("%s of %s to %s by %s: %s", duty.work, plan.name, contact.name, tried, failure)
-            else:
-                return tried, True, False
-        return tried, False, again
+        open_now = open_ways(plan.directory, contact, message.severity, message.kind, run.clock())
+        key = ahead.duty_key(plan.name, duty)
+        return tell(plan, [way for _, way in open_now], message, key, self.channels, self.secrets, run.clock)
 
     def _note_digest(
         self, run: _Run, duty: Duty, type: str, channel: str | None, incidents: int | None

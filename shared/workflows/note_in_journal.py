@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from shared.domain.change import TOCSIN
 from shared.domain.errors import Conflict, StoreUnavailable
 from shared.domain.journal import note, own_journal
 from shared.domain.plan import Plan
+from shared.domain.timeline import Event
 from shared.ports import Journals
 from shared.workflows.punctuality import let_others_go_first
 
@@ -29,6 +30,37 @@ def note_in_journal(
     for tried in range(MOST_TRIES):
         try:
             before, tag = journals.journal(own_journal(plan.name, now))
+            entry = note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
+            journals.append(before, tag, entry)
+        except Conflict:
+            let_others_go_first(tried)
+        else:
+            return
+    raise StoreUnavailable("too many others are writing to the journal")
+
+
+def note_once(
+    journals: Journals,
+    events: Callable[[str], Iterator[Event]],
+    plan: Plan,
+    type: str,
+    data: Mapping[str, Any],
+    occurred_at: datetime,
+    now: datetime,
+    actor: str = TOCSIN,
+) -> None:
+    """Append one event to the journal of the day on which it occurred, unless it stands there already.
+
+    ``events`` reads a journal. Whoever else is at the same event, however late, finds it. Raises
+    StoreUnavailable.
+    """
+    for tried in range(MOST_TRIES):
+        try:
+            before, tag = journals.journal(own_journal(plan.name, occurred_at))
+            wanted = (type, actor, occurred_at, dict(data))
+            known = events(before.id) if before.length else iter(())
+            if any((each.type, each.actor, each.occurred_at, dict(each.data)) == wanted for each in known):
+                return
             entry = note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
             journals.append(before, tag, entry)
         except Conflict:

@@ -13,6 +13,7 @@ from shared.domain.briefing import NOTHING_SAID, BadTemplate, Briefing, briefing
 from shared.domain.delivery import ANSWERABLE, Answering, Delivery, Message, Room, Words, body_hash
 from shared.domain.errors import DeliveryFailed, SecretUnavailable, StoreUnavailable
 from shared.domain.incident import OUTSIDE, Incident
+from shared.domain.personal import UNREADABLE
 from shared.domain.plan import FOLLOWS, ROOMS, Channel, Plan, Rules
 from shared.domain.runbook import runbook_for_incident
 from shared.domain.standing import needs_of
@@ -41,7 +42,8 @@ class Said:
     def words(self, message: Message) -> Mapping[str, Sequence[str]]:
         """Kind -> words, oldest first; of an erased text nothing; for outside, what was said for outside.
 
-        The status is the update that the message is about, where it is about one.
+        The status is the update that the message is about, where it is about one. Raises StoreUnavailable
+        where a message for outside has words that cannot be read just now: it waits for them.
         """
         if not self._incident.said and message.words_of is None:
             return {}
@@ -57,6 +59,8 @@ class Said:
             found["status"] = about
         if message.kind == "manual":
             found["assistance-needed"] = about
+        if outside and any(UNREADABLE in text for texts in found.values() for text in texts):
+            raise StoreUnavailable("words for outside cannot be read just now")
         return found | {"about": about}
 
     def _read(self) -> Mapping[int, str]:

@@ -12,12 +12,13 @@ from datetime import datetime
 from itertools import islice
 
 from shared.domain.alert import Alert
-from shared.domain.classification import Signal, classify
+from shared.domain.classification import Signal, classify, classify_by
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable, TooLarge
 from shared.domain.incident import GroupKey, Incident
 from shared.domain.intake import OTHERS_FIRE, Action, Disposition, receive
 from shared.domain.journal import Entry, Journal, journal_of, note_dispositions
-from shared.domain.plan import Plan, SourceTrust
+from shared.domain.personal import Pseudonyms
+from shared.domain.plan import Plan, Rules, SourceTrust
 from shared.ports import (
     AdvanceQueue,
     IncidentStore,
@@ -71,9 +72,11 @@ class ReceiveAlert:
     journals: Journals
     rules: RulesArchive
     queue: AdvanceQueue
+    people_key: str = "people-key"
+    """Name of the secret under which personal labels become tokens."""
 
     def __post_init__(self) -> None:
-        """Group commits for the whole process, by group and by journal."""
+        """Group commits for the whole process, by group and rules, and by journal."""
         self.commits: GroupCommit[Sequence[Signal], Outcome] = GroupCommit()
         self.notes: GroupCommit[Sequence[Disposition], None] = GroupCommit()
 
@@ -91,22 +94,31 @@ class ReceiveAlert:
         if len(body) > LARGEST_BODY:
             raise TooLarge(f"the body has {len(body)} bytes; at most {LARGEST_BODY} are taken")
         source.verify(headers, body, plan.sources.get(source_name, SourceTrust()), self.secrets, now)
-        groups: dict[GroupKey, list[Signal]] = {}
-        for alert in source.parse(body, now):
-            signal = classify(alert, plan.rules)
-            groups.setdefault(signal.group, []).append(signal)
+        groups: dict[GroupKey, tuple[Plan, list[Signal]]] = {}
+        for alert in self._known_by_pseudonym(plan, source.parse(body, now)):
+            signal, rules = classify_by(alert, plan)
+            groups.setdefault(signal.group, (_ruled(plan, rules), []))[1].append(signal)
         if len(groups) > MOST_GROUPS:
             raise TooLarge(f"the body has {len(groups)} groups of alerts; at most {MOST_GROUPS} are taken")
-        return self._submit_all(plan, groups, now)
+        return self._submit_all(groups, now)
+
+    def _known_by_pseudonym(self, plan: Plan, alerts: list[Alert]) -> list[Alert]:
+        """Labels that the plan declares personal never come past here. Raises SecretUnavailable."""
+        if not plan.personal_labels:
+            return alerts
+        key = self.secrets.get(self.people_key)
+        pseudonyms = Pseudonyms(plan.personal_labels, plan.name, key)
+        return [pseudonyms.of(alert) for alert in alerts]
 
     def _submit_all(
-        self, plan: Plan, groups: Mapping[GroupKey, Sequence[Signal]], now: datetime
+        self, groups: Mapping[GroupKey, tuple[Plan, Sequence[Signal]]], now: datetime
     ) -> list[Outcome]:
         if len(groups) == 1:
-            return [self._submit(plan, group, signals, now) for group, signals in groups.items()]
+            return [self._submit(plan, group, signals, now) for group, (plan, signals) in groups.items()]
         with ThreadPoolExecutor(min(AT_ONCE, len(groups))) as pool:
             tries = [
-                pool.submit(self._submit, plan, group, signals, now) for group, signals in groups.items()
+                pool.submit(self._submit, plan, group, signals, now)
+                for group, (plan, signals) in groups.items()
             ]
         return [each.result() for each in tries]
 
@@ -114,7 +126,7 @@ class ReceiveAlert:
         def commit(batches: Sequence[Sequence[Signal]]) -> Sequence[Outcome]:
             return self._commit(plan, group.digest, batches, now)
 
-        return self.commits.submit(group.digest, signals, commit)
+        return self.commits.submit(f"{group.digest} {plan.rules.hash}", signals, commit)
 
     def _commit(
         self, plan: Plan, group: str, batches: Sequence[Sequence[Signal]], now: datetime
@@ -143,6 +155,7 @@ class ReceiveAlert:
     ) -> tuple[Place | None, list[tuple[Disposition, Incident | None]]]:
         newest = place.newest.incident if place.newest else None
         frozen = self.rules.get(newest.rules) if newest else None
+        signals = _judged(signals, newest, frozen, plan.rules, now)
         left: Place | None = place
         received = receive(place.slot, signals, frozen, plan.rules, plan.directory, now)
         change, after = received.change, newest
@@ -194,6 +207,35 @@ class ReceiveAlert:
             else:
                 return
         raise StoreUnavailable("too many others are writing to the journal")
+
+
+def _judged(
+    signals: Sequence[Signal], newest: Incident | None, frozen: Rules | None, rules: Rules, now: datetime
+) -> Sequence[Signal]:
+    """By the rules of the incident that they join; ``rules`` only know what they open.
+
+    Whether they begin it again or open the next one is for ``rules`` to say, which may ask them to wait.
+    """
+    if newest is None or frozen is None or frozen.hash == rules.hash:
+        return signals
+    own = [replace(classify(each.alert, frozen), group=each.group) for each in signals]
+    if not newest.over:
+        return own
+    if newest.status != "resolved" or newest.resolved_at is None:
+        return signals
+    if now - newest.resolved_at >= frozen.reopen_within:
+        return signals
+    if any(each.alert.firing and each.declare_at is not None and each.declare_at > now for each in signals):
+        return signals
+    return [
+        replace(each, severity=by_own.severity, rule=by_own.rule)
+        for each, by_own in zip(signals, own, strict=True)
+    ]
+
+
+def _ruled(plan: Plan, rules: Rules) -> Plan:
+    """The plan as it rules a group: by the rules on trial, or as it is."""
+    return plan if rules is plan.rules else replace(plan, rules=rules)
 
 
 def _portion(signals: Sequence[Signal], start: int) -> list[Signal]:

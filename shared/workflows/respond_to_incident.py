@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -61,7 +62,7 @@ class RespondToIncident:
         """
         who.require("Responder")
         actor = f"person:{self.people.pseudonym(who.id, who.name)}"
-        applied = applied_key(actor, command, key)
+        applied = applied_key(actor, command, key, self.people.digest)
         for tried in range(MOST_TRIES):
             stored = self.store.load(incident_id)
             plan = self._visible_plan(stored.incident.plan, who, f"incident {incident_id}")
@@ -161,12 +162,18 @@ def _same(incident: Incident, declaration: Declaration) -> Incident:
     return incident
 
 
-def applied_key(actor: str, command: response.Command, key: str | None) -> str | None:
-    """A caller's key is theirs alone, and for one kind of command."""
+def applied_key(
+    actor: str, command: response.Command, key: str | None, digest: Callable[[str], str]
+) -> str | None:
+    """A caller's key is theirs alone, and for one kind of command.
+
+    What it asked goes in by the keyed ``digest``: the row outlives the command's texts, and must not confirm
+    what somebody guesses that an erased one said.
+    """
     if key is None:
         return None
     whose = hashlib.sha256(f"{actor}\n{type(command).__name__}\n{key}".encode()).hexdigest()
-    what = hashlib.sha256(json.dumps(_unsalted(asdict(command)), default=str).encode()).hexdigest()
+    what = digest("command\n" + json.dumps(_unsalted(asdict(command)), default=str))
     return f"{whose[:_KEY]}{what[:8]}"
 
 

@@ -129,7 +129,8 @@ class RunChatCommand:
 
     def _acknowledged(self, turn: _Turn, incident: Incident, who: Known) -> Answer:
         actor = f"{ACTOR}{self.people.pseudonym(who.principal.id, who.principal.name)}"
-        repeated = applied_key(actor, response.Acknowledge(), turn.call.key) in incident.commands
+        key = applied_key(actor, response.Acknowledge(), turn.call.key, self.people.digest)
+        repeated = key in incident.commands
         before = None if repeated else self._holding(incident, turn.now)
         if before is not None and before.by == actor and not before.outgrown:
             said = f"You acknowledged {incident.id} at {self._when(incident, before.since)} already."

@@ -2,85 +2,195 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+import secrets as randomness
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.errors import NotFound
+from shared.domain.byte_range import ByteRange, asked
+from shared.domain.errors import Fault, InvalidInput, NotFound
+from shared.domain.export_link import LONGEST, SHORTEST, USUAL, ExportLink
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal, Role
+from shared.domain.timeline import stamp
+from shared.export_ports import ExportLinks, Exports, KeptTexts
+from shared.kpi import shelf
 from shared.kpi.shelf import Bundle
-from shared.ports import Exports, Plans, Timelines
+from shared.ports import Plans
 from shared.workflows import export_kpis
+from shared.workflows.collect_texts import collect
+from shared.workflows.compile_exports import Clock, CompileExports
 from shared.workflows.export_kpis import Compiled
+from shared.workflows.note_in_journal import note_in_journal
+from shared.workflows.record_access import Read, RecordAccess
 
 log = logging.getLogger(__name__)
 
+LINKED = (*shelf.FILES, "manifest.sig")
+"""What a link opens: every file, and the signature beside them; never the texts."""
+TEXTS = "texts.zip"
+FETCHED = (*LINKED, TEXTS)
 _WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file of a bundle: by its revision's label or the last one; ``range`` is the header as it came.
+
+    ``if_range`` is the ETag that the caller's first part had: of another content the whole is given.
+    """
+
+    week: str
+    file: str
+    label: str | None = None
+    range: str = ""
+    if_range: str = ""
+    if_none_match: str = ""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file, or a part of it; ``pieces`` is None where the caller has it already."""
+
+    bundle: Bundle
+    file: str
+    etag: str | None
+    """None for what may be another at any time."""
+    size: int
+    part: ByteRange | None
+    pieces: Iterator[bytes] | None
 
 
 @dataclass
 class ServeExports:
-    """The workflow behind the exports routes and the weekly timer."""
+    """The workflow behind the exports routes."""
 
     plans: Plans
-    timelines: Timelines
     exports: Exports
-    code_version: str
+    compiling: CompileExports
+    access: RecordAccess
+    links: ExportLinks
+    texts: KeptTexts
+    public_url: str
 
-    def compile(self, plan: str, week: str, who: Principal, now: datetime) -> Compiled:
-        """Compile on request; an Admin's. Raises as `export_kpis.compile_week`, NotFound, Forbidden."""
-        return self._compile(self._visible(plan, who, "Admin"), week, now)
+    def compile(self, plan: str, week: str, who: Principal, clock: Clock) -> Compiled:
+        """Compile on request; an Admin's. Raises as `CompileExports.compile`, NotFound, Forbidden."""
+        visible = self._visible(plan, who, "Admin")
+        return self.compiling.compile(visible, week, clock, self.access.actor(who))
 
-    def compile_owed(self, now: datetime) -> int:
-        """Compile every week that is over and not yet compiled, of every plan; how many there were.
+    def ask(self, plan: str, week: str, who: Principal, now: datetime) -> None:
+        """Ask for it to be compiled in the background; `progress` tells how far it is."""
+        self.compiling.ask(self._visible(plan, who, "Admin"), week, self.access.actor(who), now)
 
-        A plan that fails stops no other: the rest is compiled first, then the failures are raised together.
-        """
-        done, failures = 0, []
-        for plan in self.plans.all():
-            try:
-                for week in export_kpis.owed_weeks(plan, self.exports, now):
-                    self._compile(plan, week, now)
-                    done += 1
-            except Exception as error:  # noqa: BLE001  (one plan must stop no other; raised below)
-                failures.append(error)
-        if failures:
-            raise ExceptionGroup(f"{len(failures)} plans could not be exported", failures)
-        return done
+    def progress(self, plan: str, week: str, who: Principal) -> dict[str, Any]:
+        """How far the compilation of a week is; an Auditor's. Raises NotFound where there was none."""
+        return self.compiling.progress(self._visible(plan, who, "Auditor"), _week(week))
 
     def list(self, plan: str, who: Principal) -> Sequence[Bundle]:
         """The plan's complete bundles, oldest first; an Auditor's. Raises NotFound, Forbidden."""
         return export_kpis.list_bundles(self._visible(plan, who, "Auditor").name, self.exports)
 
     def manifest(
-        self, plan: str, week: str, label: str | None, who: Principal
+        self, plan_name: str, week: str, label: str | None, who: Principal, now: datetime
     ) -> tuple[Bundle, dict[str, Any]]:
         """The week's last bundle, or the one of that label, with its manifest."""
-        bundle = self._bundle(plan, week, label, who)
+        plan = self._visible(plan_name, who, "Auditor")
+        bundle = export_kpis.find_bundle(plan.name, _week(week), self.exports, label)
+        self.access.by(who, plan, Read("export-manifest", week, bundle.label), now)
         return bundle, export_kpis.read_manifest(bundle, self.exports)
 
-    def open(self, plan: str, week: str, file: str, label: str | None, who: Principal) -> Iterator[bytes]:
-        """One file of that bundle, in pieces."""
-        return export_kpis.open_file(self._bundle(plan, week, label, who), file, self.exports)
+    def fetch(self, plan_name: str, wanted: Wanted, who: Principal, now: datetime) -> Fetched:
+        """One file of a bundle, or a part of it; an Auditor's. Raises NotFound, Unsatisfiable."""
+        plan = self._visible(plan_name, who, "Auditor")
+        if wanted.file == TEXTS:
+            return self._texts(plan, wanted, who, now)
+        found = self._found(plan, wanted)
+        self.access.by(who, plan, _read(found), now)
+        return self._opened(found)
 
-    def _bundle(self, plan: str, week: str, label: str | None, who: Principal) -> Bundle:
-        self._visible(plan, who, "Auditor")
-        if _WEEK.fullmatch(week) is None:
-            raise NotFound("there is no such week; one is written 2026-W47")
-        return export_kpis.find_bundle(plan, week, self.exports, label)
+    def _texts(self, plan: Plan, wanted: Wanted, who: Principal, now: datetime) -> Fetched:
+        """What people wrote and who they are, as it is kept now: no two days need be the same."""
+        bundle = export_kpis.find_bundle(plan.name, _week(wanted.week), self.exports, wanted.label)
+        self.access.by(who, plan, Read("export-file", bundle.week, bundle.label, TEXTS), now)
+        pieces = collect(bundle, self.exports, self.texts, self.access.people)
+        return Fetched(bundle, TEXTS, None, 0, None, pieces)
 
-    def _compile(self, plan: Plan, week: str, now: datetime) -> Compiled:
-        def progress(done: int, of: int) -> None:
-            if done % 1000 == 0:
-                log.info("export %s %s: %d of %d timelines", plan.name, week, done, of)
+    def make_link(
+        self,
+        plan_name: str,
+        week: str,
+        label: str | None,
+        lasts: timedelta | None,
+        who: Principal,
+        now: datetime,
+    ) -> tuple[ExportLink, str]:
+        """A link to one bundle for whoever is given it, and its address; an Admin's.
 
-        return export_kpis.compile_week(
-            plan, week, self.timelines, self.exports, self.code_version, now, progress
+        Raises InvalidInput for a time that is too short or too long, NotFound, Forbidden.
+        """
+        plan = self._visible(plan_name, who, "Admin")
+        bundle = export_kpis.find_bundle(plan.name, _week(week), self.exports, label)
+        return self.link_to(plan, bundle, lasts or USUAL, self.access.actor(who), now)
+
+    def link_to(
+        self, plan: Plan, bundle: Bundle, lasts: timedelta, actor: str, now: datetime
+    ) -> tuple[ExportLink, str]:
+        """The same, on behalf of ``actor``; on record before anybody has it."""
+        if not SHORTEST <= lasts <= LONGEST:
+            raise InvalidInput("link", [Fault("hours", f"must be 1 to {LONGEST // timedelta(hours=1)}")])
+        expires = (now + lasts).replace(microsecond=0)
+        link = ExportLink(randomness.token_hex(8), plan.name, bundle.week, bundle.label, expires)
+        data = {"link": link.id, "week": link.week, "revision": link.label, "expires": stamp(expires)}
+        note_in_journal(self.access.journals, plan, "link-made", data, now, now, actor)
+        return link, f"{self.public_url.rstrip('/')}/e/{self.links.sign(link)}"
+
+    def linked(self, token: str, now: datetime) -> tuple[ExportLink, Bundle, dict[str, Any]]:
+        """What an auditor's link leads to. Raises Unauthenticated, NotFound."""
+        link, plan = self._linked(token, now)
+        bundle = export_kpis.find_bundle(plan.name, link.week, self.exports, link.label)
+        self.access.by_link(link.id, plan, Read("export-manifest", link.week, link.label), now)
+        return link, bundle, export_kpis.read_manifest(bundle, self.exports)
+
+    def fetch_linked(self, token: str, wanted: Wanted, now: datetime) -> Fetched:
+        """One file of what the link leads to; week and label are the link's."""
+        link, plan = self._linked(token, now)
+        found = self._found(
+            plan,
+            Wanted(link.week, wanted.file, link.label, wanted.range, wanted.if_range, wanted.if_none_match),
         )
+        self.access.by_link(link.id, plan, _read(found), now)
+        return self._opened(found)
+
+    def _linked(self, token: str, now: datetime) -> tuple[ExportLink, Plan]:
+        link = self.links.read(token, now)
+        plan = next((plan for plan in self.plans.all() if plan.name == link.plan), None)
+        if plan is None:
+            raise NotFound(f"there is no plan {link.plan} any more")
+        return link, plan
+
+    def _found(self, plan: Plan, wanted: Wanted) -> Fetched:
+        bundle = export_kpis.find_bundle(plan.name, _week(wanted.week), self.exports, wanted.label)
+        if wanted.file not in LINKED:
+            raise NotFound(f"an export has no file {wanted.file}; it has {', '.join(LINKED)}")
+        blob = bundle.blob(wanted.file)
+        etag, size = _etag(bundle, wanted.file, self.exports), self.exports.size(blob)
+        if _names(wanted.if_none_match, etag):
+            return Fetched(bundle, wanted.file, etag, size, None, None)
+        whole = bool(wanted.if_range) and wanted.if_range.strip() != etag
+        part = None if whole else asked(wanted.range, size)
+        return Fetched(bundle, wanted.file, etag, size, part, iter(()))
+
+    def _opened(self, found: Fetched) -> Fetched:
+        if found.pieces is None:
+            return found
+        blob, part = found.bundle.blob(found.file), found.part
+        first, last = (part.first, part.last) if part else (0, None)
+        pieces = self.exports.stream(blob, first, last)
+        return Fetched(found.bundle, found.file, found.etag, found.size, part, pieces)
 
     def _visible(self, name: str, who: Principal, role: Role) -> Plan:
         who.require(role)
@@ -88,3 +198,25 @@ class ServeExports:
         if plan is None:
             raise NotFound(f"there is no plan {name}")
         return plan
+
+
+def _week(text: str) -> str:
+    if _WEEK.fullmatch(text) is None:
+        raise NotFound("there is no such week; one is written 2026-W47")
+    return text
+
+
+def _read(found: Fetched) -> Read:
+    part = None if found.part is None else str(found.part)
+    return Read("export-file", found.bundle.week, found.bundle.label, found.file, range=part)
+
+
+def _etag(bundle: Bundle, file: str, exports: Exports) -> str:
+    """A strong one: made of the hashes of everything in the bundle, which never changes, and the name."""
+    sums = exports.read(bundle.blob("manifest.sha256"))
+    return f'"{hashlib.sha256(sums + file.encode()).hexdigest()[:32]}"'
+
+
+def _names(stated: str, etag: str) -> bool:
+    """Whether an ``If-None-Match`` header names the ETag."""
+    return stated.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in stated.split(","))

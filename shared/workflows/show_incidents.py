@@ -17,6 +17,7 @@ from shared.domain.report import markdown, report
 from shared.domain.runbook import runbook_for_incident
 from shared.domain.timeline import Event
 from shared.ports import AlertRow, IncidentStore, Page, People, Plans, RulesArchive, Selection, Wording
+from shared.workflows.record_access import Read, RecordAccess
 
 ACTOR = "person:"
 
@@ -93,6 +94,7 @@ class ShowIncidents:
     people: People
     rules: RulesArchive
     wording: Wording
+    access: RecordAccess
 
     def page(self, wanted: Wanted, who: Principal) -> Page:
         """One page, newest first. Raises Forbidden, StoreUnavailable."""
@@ -134,9 +136,11 @@ class ShowIncidents:
         made = report(incident, events, texts, names, self.rules.get(incident.rules))
         return ToldReport(incident, texts, asdict(made.times), markdown(made))
 
-    def timeline(self, incident_id: str, who: Principal) -> ToldTimeline:
-        """The events in order. Raises as `one`."""
+    def timeline(self, incident_id: str, who: Principal, now: datetime) -> ToldTimeline:
+        """The events in order, with what was written; the reading is on record. Raises as `one`."""
         incident = self._visible(incident_id, who)
+        read = Read("timeline", incident=incident.id)
+        self.access.by(who, self.plans.get(incident.plan), read, now)
         events = list(self.store.events(incident.id))
         return ToldTimeline(
             events, self._names([event.actor for event in events]), self.store.texts(incident.id)

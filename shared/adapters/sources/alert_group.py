@@ -34,6 +34,8 @@ class Envelope:
     name: str | None = None
     """For alerts without an ``alertname``."""
     url: object = None
+    met: tuple[tuple[str, str], ...] = ()
+    """The group's own labels."""
 
 
 def envelope_of(source: str, body: JsonObject, title: str | None = None) -> Envelope:
@@ -46,6 +48,7 @@ def envelope_of(source: str, body: JsonObject, title: str | None = None) -> Enve
         group=optional_text(body.get("groupKey")),
         name=names[0] if names else title,
         url=body.get("externalURL"),
+        met=tuple((key, as_text(value)) for labels in shared for key, value in labels.items()),
     )
 
 
@@ -84,6 +87,7 @@ def alert_of(reading: Reading, entry: JsonObject, where: str, envelope: Envelope
         annotations=annotations,
         values=mapping(entry.get("values")),
         url=web_address(entry.get("generatorURL"), envelope.url),
+        met=envelope.met,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.adapters.sources.bounds import web_address
@@ -77,15 +77,21 @@ def custom_properties_of(data: JsonObject, context: JsonObject) -> dict[str, str
     return {key: as_text(value) for key, value in both.items() if value is not None}
 
 
-def labels_of(
+def facts_of(
     essentials: JsonObject, context: JsonObject, custom: Mapping[str, str], target: Target
-) -> dict[str, str]:
-    """Facts, then dimensions and Prometheus labels, then custom properties; the first of a name wins."""
+) -> list[tuple[str, str]]:
+    """Facts, then dimensions and Prometheus labels, then custom properties, a name as often as it is met."""
+    facts = _facts(essentials, context, target)
+    found = [(name, text) for name, value in facts if (text := optional_text(value)) is not None]
+    older = mapping(context.get("properties")) if "conditionType" in context else {}
+    overruled = ((name, as_text(value)) for name, value in older.items() if name in custom)
+    return [*found, *custom.items(), *overruled]
+
+
+def labels_of(facts: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The first fact of a name wins."""
     labels: dict[str, str] = {}
-    for name, value in _facts(essentials, context, target):
-        if value is not None and (text := optional_text(value)) is not None:
-            labels.setdefault(name, text)
-    for name, text in custom.items():
+    for name, text in facts:
         labels.setdefault(name, text)
     return labels
 

@@ -10,6 +10,7 @@ from shared.adapters.sources.azure_context import (
     Target,
     annotations_of,
     custom_properties_of,
+    facts_of,
     labels_of,
     link_of,
     summary_of,
@@ -105,6 +106,7 @@ class AzureMonitor:
         target = target_of(essentials)
         occurrence = _occurrence(reading, payload)
         where, started = occurrence.started
+        facts = facts_of(essentials, context, payload.custom, target)
         alert = bounded_alert(
             self.name,
             occurrence.identity,
@@ -117,10 +119,11 @@ class AzureMonitor:
             service=_service(payload, target),
             severity=optional_text(essentials.get("severity")),
             summary=summary_of(essentials, context),
-            labels=labels_of(essentials, context, payload.custom, target),
+            labels=labels_of(facts),
             annotations=annotations_of(essentials, context),
             values=values_of(context),
             url=link_of(essentials, context),
+            met=facts,
         )
         return [alert]
 

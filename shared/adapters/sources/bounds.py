@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -40,11 +40,12 @@ def bounded_alert(
     annotations: Mapping[str, str],
     values: Mapping[str, object] | None = None,
     url: str | None = None,
+    met: Sequence[tuple[str, str]] = (),
 ) -> Alert:
     """An alert within the bounds; ``identity`` is what `fingerprint_of` takes.
 
     Without a start it starts at its end, else when it was received. An end of a firing alert, or one before
-    its start, is no end.
+    its start, is no end. ``met`` are labels beside these, of which a text may speak all the same.
     """
     start, end = _span(firing, received_at, started_at, ended_at)
     kept_labels, kept_annotations = _kept(labels, annotations)
@@ -64,7 +65,16 @@ def bounded_alert(
         annotations=kept_annotations,
         values=_figures(values or {}),
         url=url,
+        met=(*met, *_lost(labels), *_lost(annotations)),
     )
+
+
+def _lost(texts: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+    """What is not kept, or not whole."""
+    if len(texts) < MOST_LABELS and max(map(len, texts.values()), default=0) <= LONGEST_TEXT:
+        return ()
+    dropped = islice(texts.items(), MOST_LABELS - 1, None)
+    return [*dropped, *((name, text) for name, text in texts.items() if len(text) > LONGEST_TEXT)]
 
 
 def _figures(values: Mapping[str, object]) -> dict[str, float]:

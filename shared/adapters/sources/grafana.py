@@ -95,6 +95,7 @@ class Grafana:
                 if "metric" in match
             },
             url=web_address(body.get("ruleUrl")),
+            met=[(key, as_text(value)) for tags in _legacy_tags(body) for key, value in tags.items()],
         )
 
 
@@ -107,14 +108,17 @@ def _legacy_firing(reading: Reading, body: JsonObject) -> bool:
 
 def _legacy_labels(body: JsonObject) -> dict[str, str]:
     """The rule's own tags, then those of the series that matched; the first to name a label wins."""
-    found = [mapping(body.get("tags"))]
-    found += [mapping(mapping(match).get("tags")) for match in items(body.get("evalMatches"))]
     labels: dict[str, str] = {}
-    for tags in found:
+    for tags in _legacy_tags(body):
         for name, value in tags.items():
             labels.setdefault(name, as_text(value))
     state = optional_text(body.get("state"))
     return {"state": state} | labels if state else labels
+
+
+def _legacy_tags(body: JsonObject) -> list[JsonObject]:
+    matches = [mapping(match) for match in items(body.get("evalMatches"))]
+    return [mapping(body.get("tags")), *(mapping(match.get("tags")) for match in matches)]
 
 
 def _legacy_values(body: JsonObject) -> str:

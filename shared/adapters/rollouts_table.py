@@ -1,0 +1,106 @@
+"""Table `Agenda`: beside each plan's agenda, what is on record of its versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from shared.adapters.agenda_table import pieces, read_pieces
+from shared.adapters.entity_groups import create, new_commit, point, replace, submit_once, tag_of
+from shared.adapters.table_wire import WiredTable
+from shared.domain.errors import Conflict
+from shared.domain.rollout import Comparison, Figures, Leaves, Note, PlanRecord, Stand
+from shared.domain.timeline import parse_stamp, stamp
+
+_RECORD = "versions"
+_SECOND = timedelta(seconds=1)
+
+
+class RolloutsTable:
+    """`ports.PlanRecords` on Azure Table Storage."""
+
+    def __init__(self, table: WiredTable) -> None:
+        self.table = table
+
+    def record(self, plan: str) -> tuple[PlanRecord, str] | None:
+        """What is on record with the row's tag; None where the plan was never seen."""
+        row = point(self.table, plan, _RECORD)
+        return None if row is None else (_record(read_pieces(row)), tag_of(row))
+
+    def save(self, plan: str, record: PlanRecord, tag: str | None) -> str:
+        """The new tag. Raises Conflict where the row has moved on (or, without a tag, exists)."""
+        commit = new_commit()
+        row = {"PartitionKey": plan, "RowKey": _RECORD, "commits": commit, **pieces(_shown(record))}
+        operation = create(row) if tag is None else replace(row, tag)
+        tags = submit_once(self.table, [operation], commit, lambda: point(self.table, plan, _RECORD))
+        if tags is not None:
+            return tags[0]
+        kept = point(self.table, plan, _RECORD)
+        if kept is None or kept["commits"] != commit:
+            raise Conflict("it is stored, and somebody else has built on it since")
+        return tag_of(kept)
+
+
+def _shown(record: PlanRecord) -> dict[str, Any]:
+    leaves = record.leaves
+    return {
+        "document": record.document,
+        "leaves": {"salt": leaves.salt, "depth": leaves.depth, "digests": dict(leaves.digests)},
+        "rules": record.rules,
+        "stable": record.stable,
+        "deployed_at": stamp(record.deployed_at),
+        "refused": record.refused,
+        "stand": None if record.stand is None else _stand_shown(record.stand),
+        "owed": [[note.type, dict(note.data), stamp(note.at), note.actor] for note in record.owed],
+    }
+
+
+def _record(found: Mapping[str, Any]) -> PlanRecord:
+    leaves = found["leaves"]
+    return PlanRecord(
+        found["document"],
+        Leaves(leaves["salt"], leaves["depth"], leaves["digests"]),
+        found["rules"],
+        found["stable"],
+        parse_stamp(found["deployed_at"]),
+        found["refused"],
+        None if found["stand"] is None else _stand(found["stand"]),
+        tuple(Note(type, data, parse_stamp(at), actor) for type, data, at, actor in found["owed"]),
+    )
+
+
+def _stand_shown(stand: Stand) -> dict[str, Any]:
+    figures = stand.figures
+    return {
+        "rules": stand.rules,
+        "stages": list(stand.stages),
+        "hold": stand.hold // _SECOND,
+        "started_at": stamp(stand.started_at),
+        "since": stamp(stand.since),
+        "until": stamp(stand.until),
+        "look_at": stamp(stand.look_at),
+        "stage": stand.stage,
+        "incidents": [figures.old_incidents, figures.new_incidents],
+        "comparisons": [
+            [each.kpi, each.target, each.old, each.new, each.holds] for each in figures.comparisons
+        ],
+        "reckoned_at": None if stand.reckoned_at is None else stamp(stand.reckoned_at),
+    }
+
+
+def _stand(found: Mapping[str, Any]) -> Stand:
+    old, new = found["incidents"]
+    reckoned_at = found["reckoned_at"]
+    return Stand(
+        found["rules"],
+        tuple(found["stages"]),
+        found["hold"] * _SECOND,
+        parse_stamp(found["started_at"]),
+        parse_stamp(found["since"]),
+        parse_stamp(found["until"]),
+        parse_stamp(found["look_at"]),
+        found["stage"],
+        Figures(old, new, tuple(Comparison(*each) for each in found["comparisons"])),
+        None if reckoned_at is None else parse_stamp(reckoned_at),
+    )

@@ -1,0 +1,217 @@
+"""The control map as data: which files of a bundle bear on which controls of SOC 2 and ISO 27001, and how.
+
+`docs/controls.md` is written from it: `python -m shared.kpi.controls > docs/controls.md`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+EVERY = "*"
+"""In place of types: a file that derives from every event."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control, with the files that bear on it."""
+
+    name: str
+    title: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a file proves, and the types of the events that it is made of."""
+
+    types: tuple[str, ...]
+    proves: str
+
+
+PROOFS: Mapping[str, Proof] = {
+    "kpi.json": Proof(
+        (EVERY,), "how soon and how well was acted, against targets; and that the watching itself went on"
+    ),
+    "baseline.json": Proof((), "what earlier weeks were like, and so whether response grows slower"),
+    "incidents.csv": Proof(
+        (
+            "opened",
+            "severity-raised",
+            "severity-changed",
+            "acknowledged",
+            "resolved",
+            "reopened",
+            "first-told",
+        ),
+        "which events were judged to be incidents, how grave, by whose rules, and when each was over",
+    ),
+    "drills.csv": Proof(("drill-opened", "drill-missed"), "that the response was rehearsed, and how it went"),
+    "alerts.csv": Proof(
+        ("alerts", "dispositions"), "that every alert was judged, what became of it and which rule decided"
+    ),
+    "escalations.csv": Proof(
+        ("escalated", "step-passed", "escalated-manually", "informed", "exhausted"),
+        "that unanswered incidents went on to others, when that was due and how late it was",
+    ),
+    "deliveries.csv": Proof(
+        ("delivered", "delivery-failed", "delivery-withdrawn", "receipt"),
+        "who was told of what, by which way and when, and what could not be delivered",
+    ),
+    "suppressions.csv": Proof(
+        ("alerts", "dispositions", "held-back", "step-passed", "delivery-withdrawn"),
+        "what people were not told, and by which rule",
+    ),
+    "plan_changes.csv": Proof(
+        ("plan-changed", "rollout-started", "rollout-advanced", "rollout-ended"),
+        "that the response plan is kept up, who changed it, and that a change was tried before it ruled",
+    ),
+    "oncall_coverage.csv": Proof(
+        ("on-call", "coverage-gap"), "that somebody was responsible at every hour, or when nobody was"
+    ),
+    "action_items.csv": Proof(
+        ("action-item", "action-item-overdue"), "that what was learned is given to somebody and carried out"
+    ),
+    "reviews.csv": Proof(
+        ("review-required", "review-reminded", "review-overdue", "review-noted", "review-completed"),
+        "that incidents were looked back on in time",
+    ),
+    "access.csv": Proof(
+        (
+            "accessed",
+            "link-made",
+            "export-compiled",
+            "export-announced",
+            "erased",
+            "held",
+            "hold-released",
+            "purged",
+        ),
+        "who read the records, and that none was erased or purged without a trace",
+    ),
+    "audit.csv": Proof((EVERY,), "each measured fact behind each figure, with clocks that ran ahead named"),
+    "timeline.jsonl": Proof(
+        (EVERY,),
+        "what happened, in order, with both its own time and that of its recording, each event sealed",
+    ),
+}
+
+CONTROLS = (
+    Control(
+        "SOC 2 CC7.2",
+        "Systems are watched for signs of attack, disaster and error, and these are looked into",
+        ("kpi.json", "alerts.csv", "suppressions.csv", "audit.csv"),
+    ),
+    Control(
+        "SOC 2 CC7.3",
+        "What was noticed is weighed, to tell whether it harms what was promised, and acted upon",
+        ("incidents.csv", "alerts.csv", "suppressions.csv", "escalations.csv"),
+    ),
+    Control(
+        "SOC 2 CC7.4",
+        "Incidents are answered by a set programme: understood, contained, put right, told of",
+        (
+            "kpi.json",
+            "incidents.csv",
+            "escalations.csv",
+            "deliveries.csv",
+            "oncall_coverage.csv",
+            "plan_changes.csv",
+            "timeline.jsonl",
+        ),
+    ),
+    Control(
+        "SOC 2 CC7.5",
+        "Recovery is carried through, its causes are removed, and it is rehearsed",
+        ("incidents.csv", "reviews.csv", "action_items.csv", "drills.csv"),
+    ),
+    Control(
+        "ISO 27001 A.5.24",
+        "Incident handling is prepared: roles, ways and plans are set out beforehand",
+        ("plan_changes.csv", "oncall_coverage.csv", "drills.csv"),
+    ),
+    Control(
+        "ISO 27001 A.5.25",
+        "Events are judged, and it is decided which of them are incidents",
+        ("alerts.csv", "suppressions.csv", "incidents.csv"),
+    ),
+    Control(
+        "ISO 27001 A.5.26",
+        "Incidents are answered as the written ways say",
+        ("incidents.csv", "escalations.csv", "deliveries.csv", "timeline.jsonl"),
+    ),
+    Control(
+        "ISO 27001 A.5.27",
+        "What incidents teach makes the defences better",
+        ("kpi.json", "baseline.json", "reviews.csv", "action_items.csv", "plan_changes.csv"),
+    ),
+    Control(
+        "ISO 27001 A.5.28",
+        "Evidence is found, gathered and kept so that it can be relied upon",
+        ("timeline.jsonl", "access.csv"),
+    ),
+    Control(
+        "ISO 27001 A.8.15",
+        "What happens is logged, and the logs are kept from harm and looked at",
+        ("timeline.jsonl", "audit.csv", "access.csv"),
+    ),
+    Control(
+        "ISO 27001 A.8.16",
+        "Systems are watched for behaviour out of the ordinary",
+        ("kpi.json", "alerts.csv", "escalations.csv"),
+    ),
+    Control(
+        "ISO 27001 A.8.17",
+        "Clocks are held to one agreed time",
+        ("audit.csv", "timeline.jsonl"),
+    ),
+)
+
+
+def markdown() -> str:
+    """The page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Controls"
+    yield ""
+    yield "Written from `shared/kpi/controls.py` by `python -m shared.kpi.controls > docs/controls.md`."
+    yield ""
+    yield "Which files of a weekly export bear on which control. Titles are in this project's own words;"
+    yield "the standards say it in theirs. In a bundle, `controls.csv` counts events and rows."
+    yield ""
+    yield "| control | asks that | files |"
+    yield "|---|---|---|"
+    for control in CONTROLS:
+        yield f"| {control.name} | {control.title} | {', '.join(f'`{file}`' for file in control.files)} |"
+    yield ""
+    yield "## What each file proves"
+    yield ""
+    yield "| file | proves | made of events |"
+    yield "|---|---|---|"
+    for file, proof in PROOFS.items():
+        types = ", ".join("every one" if type == EVERY else f"`{type}`" for type in proof.types)
+        yield f"| `{file}` | {proof.proves} | {types or 'earlier bundles'} |"
+    yield ""
+    yield "## Which controls an event bears on"
+    yield ""
+    yield "| event | controls |"
+    yield "|---|---|"
+    for type, names in sorted(by_type().items()):
+        yield f"| `{type}` | {', '.join(names)} |"
+
+
+def by_type() -> dict[str, list[str]]:
+    """The controls that each type of event bears on, beside those that every event does."""
+    tagged: dict[str, list[str]] = {}
+    for control in CONTROLS:
+        for type in dict.fromkeys(type for file in control.files for type in PROOFS[file].types):
+            if type != EVERY:
+                tagged.setdefault(type, []).append(control.name)
+    return tagged
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())
