@@ -50,8 +50,10 @@ from tests.toy_host import ROOT, Answer
 READER, RESPONDER = "rita:Reader", "ana:Responder"
 PUBLIC_URL = "https://tocsin.example.com"
 DOOMSDAY = datetime(2100, 1, 1, tzinfo=UTC)
-NOT_WITH_THE_OTHERS = {"export_weeks"}
-"""Timers that only `Theatre.run` fires."""
+WITH_TIME = ("keep_agenda", "sweep")
+"""Timers that fire as time passes, in this order: what a drill opens the queue would have advanced at once.
+
+The others only `Theatre.run` fires."""
 BY_SECRET_URL = ("slack", "teams")
 PROVIDERS = "https://providers.example"
 """In a plan: the address at which the theatre plays providers, whose first part names one, ``…/sms``."""
@@ -314,10 +316,8 @@ class Theatre:
         return min((stop for stop in stops if stop < target), default=None)
 
     def _run_timers(self) -> None:
-        """The sweep comes last: where a drill opens, the queue would have it advanced at once."""
-        for name in sorted(house().timers, key=lambda name: name == "sweep"):
-            if name not in NOT_WITH_THE_OTHERS:
-                self.run(name)
+        for name in WITH_TIME:
+            self.run(name)
 
     def _answer(self, request: Request) -> Reply:
         name = urlsplit(request.path).path.strip("/").partition("/")[0]

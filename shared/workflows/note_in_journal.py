@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.change import TOCSIN
 from shared.domain.errors import Conflict, StoreUnavailable
-from shared.domain.journal import note, own_journal
+from shared.domain.journal import Entry, Journal, note, own_journal
 from shared.domain.plan import Plan
 from shared.domain.timeline import Event
 from shared.ports import Journals
@@ -27,16 +27,11 @@ def note_in_journal(
     actor: str = TOCSIN,
 ) -> None:
     """Append one event to today's journal. Raises StoreUnavailable."""
-    for tried in range(MOST_TRIES):
-        try:
-            before, tag = journals.journal(own_journal(plan.name, now))
-            entry = note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
-            journals.append(before, tag, entry)
-        except Conflict:
-            let_others_go_first(tried)
-        else:
-            return
-    raise StoreUnavailable("too many others are writing to the journal")
+    _append(
+        journals,
+        own_journal(plan.name, now),
+        lambda before: note(before, type, actor, data, occurred_at, plan.rules.timezone, now),
+    )
 
 
 def note_once(
@@ -54,14 +49,25 @@ def note_once(
     ``events`` reads a journal. Whoever else is at the same event, however late, finds it. Raises
     StoreUnavailable.
     """
+    wanted = (type, actor, occurred_at, dict(data))
+
+    def unless_known(before: Journal) -> Entry | None:
+        known = events(before.id) if before.length else iter(())
+        if any((each.type, each.actor, each.occurred_at, dict(each.data)) == wanted for each in known):
+            return None
+        return note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
+
+    _append(journals, own_journal(plan.name, occurred_at), unless_known)
+
+
+def _append(journals: Journals, empty: Journal, make: Callable[[Journal], Entry | None]) -> None:
+    """Append what is made of the journal as it stands, if anything; again where somebody else was faster."""
     for tried in range(MOST_TRIES):
+        before, tag = journals.journal(empty)
+        entry = make(before)
+        if entry is None:
+            return
         try:
-            before, tag = journals.journal(own_journal(plan.name, occurred_at))
-            wanted = (type, actor, occurred_at, dict(data))
-            known = events(before.id) if before.length else iter(())
-            if any((each.type, each.actor, each.occurred_at, dict(each.data)) == wanted for each in known):
-                return
-            entry = note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
             journals.append(before, tag, entry)
         except Conflict:
             let_others_go_first(tried)
