@@ -9,8 +9,9 @@ import azure.functions as func
 
 from functions.caller import caller
 from functions.replies import answering, json_reply
-from functions.wanted_form import has, prefers
+from functions.wanted_form import prefers
 from shared.app import app
+from shared.domain.entity_tag import has
 
 if TYPE_CHECKING:
     from functions.answers import RunbookLine, RunbookList, RunbookWhole

@@ -10,8 +10,9 @@ import azure.functions as func
 
 from functions import clock
 from functions.replies import answering, json_reply
-from functions.wanted_form import has, prefers
+from functions.wanted_form import prefers
 from shared.app import app
+from shared.domain.entity_tag import has
 
 if TYPE_CHECKING:
     from shared.domain.status_page import PublicStatus

@@ -1,4 +1,4 @@
-"""Which form of an answer a caller wants, and whether they have it already."""
+"""Which form of an answer a caller wants."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from __future__ import annotations
 def prefers(accept: str, kind: str, otherwise: str) -> bool:
     """Whether an ``Accept`` header wants ``kind`` more than ``otherwise``."""
     return _quality(accept, kind) > _quality(accept, otherwise)
-
-
-def has(stated: str, tag: str) -> bool:
-    """Whether an ``If-None-Match`` header names the tag, weakly compared."""
-    bare = tag.removeprefix("W/")
-    return stated.strip() == "*" or bare in (each.strip().removeprefix("W/") for each in stated.split(","))
 
 
 def _quality(accept: str, kind: str) -> float:

@@ -21,7 +21,6 @@ from shared.workflows.export_kpis import (
     compile_week,
     find_bundle,
     list_bundles,
-    open_file,
     owed_weeks,
     read_manifest,
 )
@@ -416,16 +415,6 @@ def test_what_is_not_there_is_not_found(week: str, label: str | None) -> None:
     compiled(exports)
     with pytest.raises(NotFound):
         find_bundle("acme", week, exports, label)
-
-
-def test_files_are_fetched_as_they_were_written_and_no_others() -> None:
-    exports = MemoryExports()
-    bundle = compiled(exports).bundle
-    for file in FILES:
-        assert b"".join(open_file(bundle, file, exports)) == exports.blobs[bundle.blob(file)]
-    for file in ("", "../r1/kpi.json", "KPI.JSON", "report.htm"):
-        with pytest.raises(NotFound):
-            open_file(bundle, file, exports)
 
 
 def test_the_timer_owes_the_last_week_first_and_then_every_week_since_the_last_bundle() -> None:

@@ -15,7 +15,7 @@ from shared.adapters.export_blobs import BLOCK, PATIENCE, ExportBlobs
 from shared.domain.errors import Conflict, NotFound, StoreUnavailable
 from shared.export_ports import Exports
 from shared.kpi import verify
-from shared.workflows.export_kpis import compile_week, open_file
+from shared.workflows.export_kpis import compile_week
 from tests.builders import a_plan
 from tests.stories import MONDAY, SUNDAY, WEEK, Story
 from tests.working_fakes import MemoryExports, MemoryTimelines
@@ -141,7 +141,7 @@ def test_a_week_compiled_anywhere_is_the_same_bundle_and_verified(exports: Expor
     assert {name: exports.read(name) for name in exports.names("acme/")} == memory.blobs
     assert not compile_week(a_plan(), WEEK, timelines, exports, "1.0", SUNDAY).made
     path = tmp_path / "bundle.zip"
-    path.write_bytes(b"".join(open_file(bundle, "bundle.zip", exports)))
+    path.write_bytes(b"".join(exports.stream(bundle.blob("bundle.zip"))))
     assert verify.main([str(path)]) == 0
 
 

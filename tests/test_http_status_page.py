@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from functions.wanted_form import has, prefers
+from functions.wanted_form import prefers
 from shared.adapters.status_html import STYLE, status_html
+from shared.domain.entity_tag import has
 from shared.domain.status_page import ABOUT, PublicIncident, PublicService, PublicStatus, PublicUpdate, State
 from tests.builders import NOON, minutes
 from tests.notifications import CONTROLS, HOSTILE

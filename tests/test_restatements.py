@@ -19,10 +19,10 @@ from shared.workflows.export_kpis import (
     compile_week,
     find_bundle,
     list_bundles,
-    mark_checked,
     owed_weeks,
     read_manifest,
     weeks_to_check,
+    write_once,
 )
 from tests.builders import a_plan, hours, minutes
 from tests.stories import MONDAY, SUNDAY, WEEK, Story
@@ -170,8 +170,8 @@ def test_a_bundle_that_was_looked_at_is_not_looked_at_again_whatever_came_of_it(
     compiled(exports, kept, WEEK, now=SUNDAY)
     (week,) = weeks_to_check(PLAN, exports, SUNDAY + AGAIN)
     answer = compiled(exports, with_late(kept), week)
-    mark_checked(answer.bundle, exports)
-    mark_checked(answer.bundle, exports)
+    write_once(exports, answer.bundle.marker)
+    write_once(exports, answer.bundle.marker)
     assert exports.names("acme/2026-W47/r2.checked") == ["acme/2026-W47/r2.checked"]
     assert weeks_to_check(PLAN, exports, LATER) == []
     assert owed_weeks(PLAN, exports, SUNDAY + AGAIN) == []
@@ -183,7 +183,7 @@ def test_of_the_weeks_not_looked_at_the_last_two_are_earliest_first() -> None:
     for week in ("2026-W46", WEEK, NEXT):
         compiled(exports, kept, week)
     assert weeks_to_check(PLAN, exports, LATER) == [WEEK, NEXT]
-    mark_checked(find_bundle("acme", NEXT, exports), exports)
+    write_once(exports, find_bundle("acme", NEXT, exports).marker)
     assert weeks_to_check(PLAN, exports, LATER) == [WEEK]
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.agenda import told
+from shared.domain.change import TOCSIN
 from shared.domain.delivery import Message
-from shared.domain.errors import Conflict
 from shared.domain.plan import Contact, Plan
 from shared.domain.ways import open_ways
 from shared.domain.week import week_bounds
@@ -18,13 +17,11 @@ from shared.export_ports import Exports
 from shared.kpi.shelf import Bundle
 from shared.ports import Channel, Journals, Plans, Secrets
 from shared.workflows import export_kpis
+from shared.workflows.export_kpis import write_once
 from shared.workflows.note_in_journal import note_in_journal
 from shared.workflows.serve_exports import ServeExports
 from shared.workflows.tell_contact import Told, tell
 
-log = logging.getLogger(__name__)
-
-TOCSIN = "tocsin"
 ANNOUNCED = "announced"
 TRIED_FOR = timedelta(days=5)
 LAST = 3
@@ -55,8 +52,9 @@ class AnnounceExports:
         for plan in self.plans.all():
             try:
                 bundles = export_kpis.list_bundles(plan.name, self.exports) if plan.exports.notify else []
-                for week in sorted({bundle.week for bundle in bundles})[-LAST:]:
-                    done += self._tell_all(plan, _last_of(bundles, week), clock)
+                last = {bundle.week: bundle for bundle in bundles}
+                for week in sorted(last)[-LAST:]:
+                    done += self._tell_all(plan, last[week], clock)
             except Exception as error:  # noqa: BLE001  (one plan must stop no other; raised below)
                 failures.append(error)
         if failures:
@@ -77,10 +75,7 @@ class AnnounceExports:
                 continue
             self._note(plan, bundle, name, sent.channel if sent.accepted else None, clock())
             done += sent.accepted
-            try:
-                self.exports.write(marker, [])
-            except Conflict:
-                log.info("export %s %s was announced by another instance too", plan.name, bundle.week)
+            write_once(self.exports, marker)
         return done
 
     def _tell(self, plan: Plan, bundle: Bundle, contact: Contact, clock: Clock) -> Told:
@@ -112,11 +107,6 @@ class AnnounceExports:
     def _note(self, plan: Plan, bundle: Bundle, contact: str, channel: str | None, now: datetime) -> None:
         data = {"week": bundle.week, "revision": bundle.label, "contact": contact, "channel": channel}
         note_in_journal(self.journals, plan, "export-announced", data, now, now)
-
-
-def _last_of(bundles: Sequence[Bundle], week: str) -> Bundle:
-    """The last revision of a week that has one."""
-    return max((one for one in bundles if one.week == week), key=lambda one: one.revision or 0)
 
 
 def _ended(plan: Plan, bundle: Bundle) -> datetime:

@@ -20,6 +20,7 @@ from shared.domain.standing import Asked, Holding, Needs, holding, needs_of, ser
 from shared.domain.timeline import Text, stamp
 from shared.ports import AnswerTokens, IncidentStore, People, Plans, RulesArchive
 from shared.workflows.respond_to_incident import RespondToIncident
+from shared.workflows.visible import visible_incident
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class AnswerNotification:
         checklist before resolving, InvalidInput and Refused.
         """
         who.require("Responder")
-        incident = self._visible(incident_id, who)
+        incident, _ = visible_incident(self.store, self.plans, incident_id, who)
         actor = f"{PERSON}{self.people.pseudonym(who.id, who.name)}"
         if action == "acknowledge":
             return self._acknowledge(incident, actor, who, through, now)
@@ -220,13 +221,6 @@ class AnswerNotification:
         if actor is not None and actor.startswith(SOURCE):
             return f"the monitoring system ({actor.removeprefix(SOURCE)})"
         return "Tocsin"
-
-    def _visible(self, incident_id: str, who: Principal) -> Incident:
-        incident = self.store.load(incident_id).incident
-        seen = any(plan.name == incident.plan and who.sees(plan) for plan in self.plans.all())
-        if incident.hidden or not seen:
-            raise NotFound(f"there is no incident {incident_id}")
-        return incident
 
     def _holder(self, grant: Grant, incident: Incident) -> Principal:
         if incident.hidden:

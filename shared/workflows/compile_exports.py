@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
@@ -10,15 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.change import TOCSIN
-from shared.domain.errors import Conflict, NotFound, Refused, StoreUnavailable, TocsinError
+from shared.domain.errors import NotFound, Refused, StoreUnavailable, TocsinError
 from shared.domain.plan import Plan
 from shared.domain.timeline import parse_stamp, stamp
 from shared.export_ports import ExportProgress, Exports, Progress, Timelines
-from shared.kpi import shelf
+from shared.kpi import manifest, shelf
 from shared.kpi.shelf import Bundle
 from shared.ports import Journals, Plans
 from shared.workflows import export_kpis
-from shared.workflows.export_kpis import Compiled
+from shared.workflows.export_kpis import Compiled, write_once
 from shared.workflows.note_in_journal import note_once
 from shared.workflows.sign_manifest import SignManifest
 
@@ -145,7 +146,7 @@ class CompileExports:
             except Refused as purged:
                 log.info("export %s %s is not looked at again: %s", plan.name, week, purged)
                 bundle = export_kpis.find_bundle(plan.name, week, self.exports)
-            export_kpis.mark_checked(bundle, self.exports)
+            write_once(self.exports, bundle.marker)
         return made
 
     def _straighten(self, plan: Plan, clock: Clock) -> list[Compiled]:
@@ -183,22 +184,19 @@ class CompileExports:
         """
         if bundle.revision is None:
             return
-        self._mark(bundle.beside(shelf.NOTED), f"{stamp(now)} {actor}".encode())
+        write_once(self.exports, bundle.beside(shelf.NOTED), f"{stamp(now)} {actor}".encode())
         at, _, maker = self.exports.read(bundle.beside(shelf.NOTED)).decode("utf-8").partition(" ")
-        restates = export_kpis.read_manifest(bundle, self.exports)["restates"]
+        shown = self.exports.read(bundle.blob(manifest.NAME))
+        restates = json.loads(shown)["restates"]
         data = {
             "week": bundle.week,
             "revision": bundle.label,
-            "manifest_sha256": (export_kpis.link_to(bundle, self.exports) or {}).get("manifest_sha256"),
+            "manifest_sha256": hashlib.sha256(shown).hexdigest(),
             "restates": f"r{restates['revision']}" if restates else None,
         }
         made_at, events = parse_stamp(at), self.timelines.events
         note_once(self.journals, events, plan, "export-compiled", data, made_at, now, maker)
-        self._mark(bundle.beside(shelf.RECORDED), b"")
-
-    def _mark(self, name: str, content: bytes) -> None:
-        with contextlib.suppress(Conflict):
-            self.exports.write(name, [content])
+        write_once(self.exports, bundle.beside(shelf.RECORDED))
 
     def _say(self, plan: Plan, week: str, progress: Progress) -> None:
         """Only a word: a compilation does not fail because nobody could be told how far it is."""

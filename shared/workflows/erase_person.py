@@ -22,6 +22,7 @@ from shared.domain.principal import Principal
 from shared.domain.timeline import Event
 from shared.ports import IncidentStore, Journals, People, Plans, Selection
 from shared.workflows.note_in_journal import note_in_journal
+from shared.workflows.visible import visible_incident
 
 PAGE = 50
 AT_A_TIME = 200
@@ -157,10 +158,7 @@ class ErasePerson:
         Raises NotFound, Forbidden, Refused where the incident is held, StoreUnavailable.
         """
         who.require("Admin")
-        incident = self.store.load(incident_id).incident
-        plan = next((one for one in self.plans.all() if one.name == incident.plan and who.sees(one)), None)
-        if plan is None or incident.hidden:
-            raise NotFound(f"there is no incident {incident_id}")
+        incident, plan = visible_incident(self.store, self.plans, incident_id, who)
         event = next((each for each in self.store.events(incident.id) if each.seq == seq), None)
         if event is None or not event.data.get("text_sha256"):
             raise NotFound(f"no text stands beside event {seq} of {incident_id}")

@@ -112,18 +112,6 @@ def read_manifest(bundle: Bundle, exports: Exports) -> dict[str, Any]:
     return shown
 
 
-def open_file(bundle: Bundle, file: str, exports: Exports) -> Iterator[bytes]:
-    """One file of a bundle, ``bundle.zip`` among them, in pieces. Raises NotFound at once."""
-    require_file(file)
-    return exports.stream(bundle.blob(file))
-
-
-def require_file(file: str) -> None:
-    """Raises NotFound for what is no file of a bundle."""
-    if file not in shelf.FILES:
-        raise NotFound(f"an export has no file {file}; it has {', '.join(shelf.FILES)}")
-
-
 def owed_weeks(plan: Plan, exports: Exports, now: datetime) -> list[str]:
     """The weeks that the timer has to compile, earliest first: those without a bundle since the first one.
 
@@ -164,10 +152,10 @@ def weeks_to_check(plan: Plan, exports: Exports, now: datetime) -> list[str]:
     ]
 
 
-def mark_checked(bundle: Bundle, exports: Exports) -> None:
-    """Put on record that a week was looked at once more, and that this bundle is what came of it."""
+def write_once(exports: Exports, name: str, content: bytes = b"") -> None:
+    """Put a marker beside a bundle; one that stands there stays."""
     with contextlib.suppress(Conflict):
-        exports.write(bundle.marker, [])
+        exports.write(name, [content])
 
 
 @dataclass(frozen=True)
@@ -212,11 +200,6 @@ def _targets(plan: Plan) -> dict[str, int]:
     return {name: target for name, target in plan.targets.items() if name in TARGETS}
 
 
-def _stated(bundle: Bundle | None, exports: Exports) -> dict[str, Any] | None:
-    """The manifest of a week's last revision: its time zone and targets hold for every later one."""
-    return None if bundle is None else read_manifest(bundle, exports)
-
-
 def left_open(before: Bundle | None, exports: Exports) -> set[str]:
     """What the bundle before left with something to come: it is of this week even without an event in it."""
     if before is None:
@@ -251,7 +234,8 @@ class _Compiler:
         name = self.plan.name
         bundles = list_bundles(name, self.exports)
         latest = shelf.latest(bundles, week)
-        stated = _stated(latest, self.exports)
+        # the time zone and the targets of a week's last revision hold for every later one
+        stated = read_manifest(latest, self.exports) if latest else None
         targets = stated["targets"] if stated else _targets(self.plan)
         period = period_of(name, week, stated["timezone"] if stated else self.plan.rules.timezone, self.now)
         before = shelf.before(bundles, week)
@@ -289,8 +273,7 @@ class _Compiler:
         follows = link_to(before, exports)
         while True:
             latest = shelf.latest(list_bundles(self.plan.name, exports), week)
-            stated = _stated(latest, exports)
-            if latest and stated and _same(stated, parts.content, follows):
+            if latest and _same(read_manifest(latest, exports), parts.content, follows):
                 return Compiled(latest, made=False)
             if latest != known:
                 return None

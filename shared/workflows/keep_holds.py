@@ -18,6 +18,7 @@ from shared.domain.timeline import parse_stamp
 from shared.ports import IncidentStore, People, Plans
 from shared.workflows.punctuality import let_others_go_first
 from shared.workflows.record_once import Fact, Ledger, RecordOnce
+from shared.workflows.visible import visible_plan
 
 KEEPING = "keeping"
 """The topic of which holds and purges take turns, so that neither overtakes the other."""
@@ -132,10 +133,7 @@ class KeepHolds:
 
     def _visible(self, name: str, who: Principal, role: Role) -> Plan:
         who.require(role)
-        plan = next((plan for plan in self.plans.all() if plan.name == name and who.sees(plan)), None)
-        if plan is None:
-            raise NotFound(f"there is no plan {name}")
-        return plan
+        return visible_plan(self.plans, name, who)
 
 
 def _refuse_what_is_being_purged(position: Mapping[str, Any], hold: Hold, now: datetime) -> None:

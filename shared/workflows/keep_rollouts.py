@@ -14,7 +14,7 @@ from typing import Literal
 
 from shared.domain import rollout
 from shared.domain.change import TOCSIN
-from shared.domain.errors import Conflict, NotFound, Refused, RulesLost, StoreUnavailable
+from shared.domain.errors import Conflict, Refused, RulesLost, StoreUnavailable
 from shared.domain.out_of_reach import out_of_reach
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
@@ -28,6 +28,7 @@ from shared.ports import Journals, People, PlanRecords, Plans, RulesArchive
 from shared.workflows.note_in_journal import note_once
 from shared.workflows.punctuality import let_others_go_first
 from shared.workflows.read_calendars import attempt
+from shared.workflows.visible import visible_plan
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class KeepRollouts:
     def show(self, plan_name: str, who: Principal) -> RolloutShown:
         """How the plan's rollout stands. Raises NotFound, Forbidden, StoreUnavailable."""
         who.require("Reader")
-        plan = self._visible(plan_name, who)
+        plan = visible_plan(self.files, plan_name, who)
         found = self.records.record(plan.name)
         return RolloutShown(plan, found[0] if found else None)
 
@@ -100,7 +101,7 @@ class KeepRollouts:
         others do meanwhile, it never acts on another.
         """
         who.require("Admin")
-        plan = self._visible(plan_name, who)
+        plan = visible_plan(self.files, plan_name, who)
         actor = f"person:{self.people.pseudonym(who.id, who.name)}"
         meant: tuple[str, int] | None = None
         for tried in range(MOST_TRIES):
@@ -219,12 +220,6 @@ class KeepRollouts:
             if each is not None and each.incident is not None and each.incident.opened_at >= stand.started_at
         ]
         return compare(begun, record.stable, stand.rules, plan.targets)
-
-    def _visible(self, name: str, who: Principal) -> Plan:
-        plan = self.files.get(name)
-        if not who.sees(plan):
-            raise NotFound(f"there is no plan {name!r}")
-        return plan
 
 
 def _weeks(since: datetime, until: datetime, timezone: str) -> Iterator[str]:

@@ -1,9 +1,8 @@
-"""Who may compile, list and fetch exports; and the timer's round over every plan's weeks that are owed."""
+"""Who may compile, list and fetch exports, with an account or by a link."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import secrets as randomness
 from collections.abc import Iterator, Sequence
@@ -12,25 +11,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.byte_range import ByteRange, asked
+from shared.domain.entity_tag import has
 from shared.domain.errors import Fault, InvalidInput, NotFound
 from shared.domain.export_link import LONGEST, SHORTEST, USUAL, ExportLink
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal, Role
 from shared.domain.timeline import stamp
 from shared.export_ports import ExportLinks, Exports, KeptTexts
-from shared.kpi import shelf
+from shared.kpi import manifest, shelf
 from shared.kpi.shelf import Bundle
 from shared.ports import Plans
-from shared.workflows import export_kpis
+from shared.workflows import export_kpis, sign_manifest
 from shared.workflows.collect_texts import collect
 from shared.workflows.compile_exports import Clock, CompileExports
 from shared.workflows.export_kpis import Compiled
 from shared.workflows.note_in_journal import note_in_journal
 from shared.workflows.record_access import Read, RecordAccess
+from shared.workflows.visible import visible_plan
 
-log = logging.getLogger(__name__)
-
-LINKED = (*shelf.FILES, "manifest.sig")
+LINKED = (*shelf.FILES, sign_manifest.NAME)
 """What a link opens: every file, and the signature beside them; never the texts."""
 TEXTS = "texts.zip"
 FETCHED = (*LINKED, TEXTS)
@@ -178,7 +177,7 @@ class ServeExports:
             raise NotFound(f"an export has no file {wanted.file}; it has {', '.join(LINKED)}")
         blob = bundle.blob(wanted.file)
         etag, size = _etag(bundle, wanted.file, self.exports), self.exports.size(blob)
-        if _names(wanted.if_none_match, etag):
+        if has(wanted.if_none_match, etag):
             return Fetched(bundle, wanted.file, etag, size, None, None)
         whole = bool(wanted.if_range) and wanted.if_range.strip() != etag
         part = None if whole else asked(wanted.range, size)
@@ -194,10 +193,7 @@ class ServeExports:
 
     def _visible(self, name: str, who: Principal, role: Role) -> Plan:
         who.require(role)
-        plan = next((plan for plan in self.plans.all() if plan.name == name and who.sees(plan)), None)
-        if plan is None:
-            raise NotFound(f"there is no plan {name}")
-        return plan
+        return visible_plan(self.plans, name, who)
 
 
 def _week(text: str) -> str:
@@ -213,10 +209,5 @@ def _read(found: Fetched) -> Read:
 
 def _etag(bundle: Bundle, file: str, exports: Exports) -> str:
     """A strong one: made of the hashes of everything in the bundle, which never changes, and the name."""
-    sums = exports.read(bundle.blob("manifest.sha256"))
+    sums = exports.read(bundle.blob(manifest.SUMS))
     return f'"{hashlib.sha256(sums + file.encode()).hexdigest()[:32]}"'
-
-
-def _names(stated: str, etag: str) -> bool:
-    """Whether an ``If-None-Match`` header names the ETag."""
-    return stated.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in stated.split(","))

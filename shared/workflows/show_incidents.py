@@ -9,7 +9,6 @@ from datetime import datetime
 from shared.domain.briefing import NOTHING_SAID, BadTemplate, Briefing, briefing
 from shared.domain.change import message_about
 from shared.domain.delivery import Delivery
-from shared.domain.errors import NotFound
 from shared.domain.incident import Incident
 from shared.domain.plan import Checklist, Plan, Rules
 from shared.domain.principal import Principal
@@ -18,6 +17,7 @@ from shared.domain.runbook import runbook_for_incident
 from shared.domain.timeline import Event
 from shared.ports import AlertRow, IncidentStore, Page, People, Plans, RulesArchive, Selection, Wording
 from shared.workflows.record_access import Read, RecordAccess
+from shared.workflows.visible import visible_incident
 
 ACTOR = "person:"
 
@@ -148,11 +148,7 @@ class ShowIncidents:
 
     def _visible(self, incident_id: str, who: Principal) -> Incident:
         who.require("Reader")
-        incident = self.store.load(incident_id).incident
-        seen = any(plan.name == incident.plan and who.sees(plan) for plan in self.plans.all())
-        if incident.hidden or not seen:
-            raise NotFound(f"there is no incident {incident_id}")
-        return incident
+        return visible_incident(self.store, self.plans, incident_id, who)[0]
 
     def _named(self, incident: Incident, plan: Plan, rules: Rules, now: datetime) -> Briefing:
         """The names that the plan's templates give the incident's channel and ticket."""

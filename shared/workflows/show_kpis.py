@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.errors import Fault, InvalidInput, NotFound, Refused
+from shared.domain.errors import Fault, InvalidInput, Refused
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.domain.timeline import stamp
@@ -20,6 +20,7 @@ from shared.kpi.figures import Slice, Tally, against, figure
 from shared.ports import Plans
 from shared.workflows import export_kpis
 from shared.workflows.record_access import Read, RecordAccess
+from shared.workflows.visible import visible_plan
 
 LONGEST = timedelta(days=92)
 GROUPS: Mapping[str, str] = {"severity": "severities", "service": "services", "version": "versions"}
@@ -48,9 +49,7 @@ class ShowKpis:
         What is later than ``now`` has not happened: the figures end there.
         """
         who.require("Auditor")
-        plan = next((one for one in self.plans.all() if one.name == plan_name and who.sees(one)), None)
-        if plan is None:
-            raise NotFound(f"there is no plan {plan_name}")
+        plan = visible_plan(self.plans, plan_name, who)
         start, end = _bounds(plan, span, now)
         first = week_of(start, plan.rules.timezone)
         if first <= max(self.purged_weeks(plan.name), default=""):

@@ -11,6 +11,7 @@ from shared.domain.oncall import OnCall, Rotation, Shift, on_call, shifts
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.ports import Plans, SignedLinks
+from shared.workflows.visible import visible_plan
 
 AHEAD = timedelta(days=60)
 """How far ahead a feed and the next turn are looked for."""
@@ -41,9 +42,7 @@ class ShowOnCall:
     def turns(self, plan_name: str, who: Principal, now: datetime) -> list[Turn]:
         """Every rotation of the plan. Raises NotFound, Forbidden, SecretUnavailable."""
         who.require("Reader")
-        plan = self.plans.get(plan_name)
-        if not who.sees(plan):
-            raise NotFound(f"there is no plan {plan_name!r}")
+        plan = visible_plan(self.plans, plan_name, who)
         return [self._turn(plan, rotation, now) for rotation in plan.directory.rotations.values()]
 
     def feed(self, plan_name: str, rotation_name: str, signature: str, now: datetime) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.domain.errors import NotFound
 from shared.domain.principal import Principal
 from shared.domain.runbook import Runbook
 from shared.ports import Plans, Runbooks
+from shared.workflows.visible import visible_plan
 
 
 @dataclass
@@ -30,5 +30,4 @@ class ShowRunbooks:
 
     def _require(self, name: str, who: Principal) -> None:
         who.require("Reader")
-        if not any(plan.name == name and who.sees(plan) for plan in self.plans.all()):
-            raise NotFound(f"there is no plan {name}")
+        visible_plan(self.plans, name, who)
