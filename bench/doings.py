@@ -51,7 +51,7 @@ def _held_back(rng: Random, _: str, __: str) -> Doing:
 
 
 def _escalated(_: Random, person: str, __: str) -> Doing:
-    data: dict[str, Any] = {"to": "lead", "on_call": {}, "round": None, "step": None, "text_sha256": None}
+    data: dict[str, Any] = {"to": ["lead"], "on_call": {}, "round": None, "step": None, "text_sha256": None}
     return "escalated-manually", person, data
 
 

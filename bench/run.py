@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import cold_start, export_week, intake, kill, round_trips, sweep
+from bench import cold_start, export_read, export_week, intake, kill, round_trips, sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER = ROOT / ".local" / "bench.json"
 ALERTS, POSTS, KILLS = 400, 5_000, 10
 FEW, MANY = 2_500, 10_000
+READ = 2_000
 BARE_MS = 11
 """The bare SDK's CPU for a first alert on the machine that the bar was set on: other machines differ."""
 Measuring = Callable[[Path], Iterator["Bar"]]
@@ -87,12 +88,15 @@ def the_sweep(folder: Path) -> Iterator[Bar]:
     yield at_most("sweep among 10,000 / among 100", many / few, 1.3)
 
 
-def the_export(_: Path) -> Iterator[Bar]:
+def the_export(folder: Path) -> Iterator[Bar]:
     """A large week: memory, and time against a quarter of it."""
     few, many = export_week.measure(FEW), export_week.measure(MANY)
     say(f"export: {few['seconds']} s for {FEW} incidents, {many['seconds']} s for {MANY}")
     yield at_most("export of 10,000 incidents, MiB", many["peak_rss_mib"], 300)
     yield at_most("export, time of 10,000 / 4 x 2,500", many["seconds"] / few["seconds"] / (MANY / FEW), 1.3)
+    read = export_read.measure(folder, READ)
+    say(f"events/s from tables: export {read.export_rate:.0f}, bare SDK {read.raw_rate:.0f}")
+    yield at_least("export rate / bare SDK's reading", read.export_rate / read.raw_rate, 0.5)
 
 
 def the_cold_start(_: Path) -> Iterator[Bar]:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from bench.copies import Row, copy_many
 from local import azurite
-from shared.adapters import table_rows as rows
-from shared.adapters.deadline_index import deadline_key, shard_of
-from shared.adapters.entity_groups import Operation, create, submit
+from shared.adapters.deadline_index import deadline_key
 from shared.domain.doors import Storm
 from tests.builders import NOON, a_directory, a_severity, an_alert, minutes, some_rules
 from tests.stage import Stage
 
 DUE = 100
-WRITERS = 8
-OCCURRENCES = 50
 MUCH_LATER = NOON + timedelta(days=29)
 SWEEPS = 6
 STEPS = tuple((minutes(15 * nth), ("oncall",)) for nth in range(1, SWEEPS + 1))
-Row = dict[str, Any]
 
 
 def measure(folder: Path, few: int, many: int) -> tuple[float, float]:
@@ -60,52 +55,15 @@ def _swept(stage: Stage, nth: int) -> float:
 
 
 def _open_many(stage: Stage, count: int) -> None:
-    """Copies of one incident that is due much later, written past the app."""
-    if not count:
-        return
-    [outcome] = stage.hear(an_alert(identity="template", group="template"), at=MUCH_LATER)
-    template = str(outcome.id)
-    partition = template.split("-")[1]
-    with ThreadPoolExecutor(WRITERS) as pool:
-        theirs: list[Row] = list(stage.store.table.query_entities(f"PartitionKey eq '{partition}'"))
-        for _ in pool.map(lambda nth: _copy(stage, theirs, template, nth), range(count)):
-            pass
-        for _ in pool.map(lambda batch: submit(stage.index.table, batch), _pointers(stage, count)):
-            pass
+    """Copies of one incident that is due much later."""
+    if count:
+        [outcome] = stage.hear(an_alert(identity="template", group="template"), at=MUCH_LATER)
+        copy_many(stage, str(outcome.id), count, partial(_pointers, stage))
 
 
-def _copy(stage: Stage, theirs: list[Row], template: str, nth: int) -> None:
-    """One copy, under a name of its own."""
-    other = _name(nth)
-    _, partition, n = other.split("-")
-    keys = {rows.incident_key(1): rows.incident_key(int(n))}
-    copied = [dict(row) | {"PartitionKey": partition} for row in theirs]
-    for row in copied:
-        row.update({key: text.replace(template, other) for key, text in row.items() if isinstance(text, str)})
-        row["RowKey"] = keys.get(row["RowKey"], row["RowKey"].replace("|0000001|", f"|{int(n):07d}|"))
-    submit(stage.store.table, [create(row) for row in copied])
-
-
-def _pointers(stage: Stage, count: int) -> Iterator[list[Operation]]:
-    """The copies' index rows, shard by shard, a hundred at a time."""
-    shards: dict[str, list[Operation]] = {}
-    for nth in range(count):
-        incident = _name(nth)
-        shard = shard_of(incident)
-        keys = (
-            deadline_key(MUCH_LATER, incident),
-            f"l|{nth:018d}|{incident}",
-            f"w|2026-W47|{stage.name}|{incident}",
-        )
-        values: tuple[Row, ...] = ({"version0": 0}, {"plan": stage.name}, {})
-        batch = shards.setdefault(shard, [])
-        for key, value in zip(keys, values, strict=True):
-            batch.append(create({"PartitionKey": shard, "RowKey": key, **value}))
-        if len(batch) > 96:
-            yield shards.pop(shard)
-    yield from shards.values()
-
-
-def _name(nth: int) -> str:
-    """Groups recur: n varies, as in life. Azurite looks for a row among all that have its RowKey."""
-    return f"INC-ZZ{nth:06d}-{nth % OCCURRENCES + 1}"
+def _pointers(stage: Stage, nth: int, incident: str) -> Mapping[str, Row]:
+    return {
+        deadline_key(MUCH_LATER, incident): {"version0": 0},
+        f"l|{nth:018d}|{incident}": {"plan": stage.name},
+        f"w|2026-W47|{stage.name}|{incident}": {},
+    }

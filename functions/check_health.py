@@ -10,7 +10,7 @@ import azure.functions as func
 from functions import clock
 from functions.replies import answering, json_reply
 from shared.app import app
-from shared.domain.timeline import stamp
+from shared.domain.timeline import stamp_or_none
 
 if TYPE_CHECKING:
     from functions.health_answers import Readiness, TocsinStatus
@@ -58,9 +58,8 @@ def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
 def status(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
     """Is Tocsin itself up: 200 while the sweeper runs, 503 where it is silent."""
     pulse = app().check_health.pulse(clock.now())
-    last_run = stamp(pulse.last_run) if pulse.last_run else None
     shown: TocsinStatus = {
         "status": "up" if pulse.alive else "down",
-        "sweeper": {"last_run": last_run, "alive": pulse.alive},
+        "sweeper": {"last_run": stamp_or_none(pulse.last_run), "alive": pulse.alive},
     }
     return json_reply(shown, 200 if pulse.alive else 503)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Literal, cast
 
 from functions.answers import (
@@ -26,7 +25,7 @@ from shared.domain.delivery import Delivery
 from shared.domain.incident import Incident
 from shared.domain.plan import Checklist
 from shared.domain.sla import Clock
-from shared.domain.timeline import Event, record, stamp
+from shared.domain.timeline import Event, record, stamp, stamp_or_none
 from shared.ports import AlertRow
 from shared.workflows.show_incidents import ToldReport, ToldTimeline, Whole
 from shared.workflows.show_oncall import Turn
@@ -44,8 +43,8 @@ def brief(incident: Incident) -> IncidentLine:
         "severity": incident.severity,
         "status": cast("Status", incident.status),  # what is hidden never comes here
         "opened_at": stamp(incident.opened_at),
-        "acknowledged_at": _instant(incident.acknowledged_at),
-        "resolved_at": _instant(incident.resolved_at),
+        "acknowledged_at": stamp_or_none(incident.acknowledged_at),
+        "resolved_at": stamp_or_none(incident.resolved_at),
         "alert_count": incident.alert_count,
         "firing": incident.firing,
         "drill": incident.drill,
@@ -61,7 +60,7 @@ def whole(found: Whole) -> IncidentWhole:
         "summary": incident.summary,
         "source_url": incident.source_url,
         "acknowledged_by": found.names.get(incident.acknowledged_by or ""),
-        "acknowledgement_expires": _instant(incident.acknowledgement_expires),
+        "acknowledgement_expires": stamp_or_none(incident.acknowledgement_expires),
         "resolved_by": found.names.get(incident.resolved_by or "", incident.resolved_by),
         "sla": {"respond": _clock(incident.respond), "resolve": _clock(incident.resolve)},
         "escalation": None
@@ -83,7 +82,7 @@ def whole(found: Whole) -> IncidentWhole:
         "channel_name": found.channel_name,
         "ticket_title": found.ticket_title,
         "runbook": found.runbook,
-        "deadline": _instant(incident.deadline),
+        "deadline": stamp_or_none(incident.deadline),
         "rules": incident.rules,
         "timeline": {"length": incident.length, "head": incident.head},
         "alerts": [_alert(alert) for alert in found.alerts],
@@ -92,7 +91,7 @@ def whole(found: Whole) -> IncidentWhole:
             {"contact": each.contact, "kind": each.kind, "until": stamp(each.until), "count": each.count}
             for each in incident.held_back
         ],
-        "first_told_at": _instant(incident.first_told_at),
+        "first_told_at": stamp_or_none(incident.first_told_at),
     }
 
 
@@ -104,7 +103,7 @@ def review(incident: Incident) -> ReviewOfIncident | None:
     return {
         "due": stamp(found.due),
         "sections": list(found.sections),
-        "completed_at": _instant(found.completed_at),
+        "completed_at": stamp_or_none(found.completed_at),
     }
 
 
@@ -212,7 +211,7 @@ def _delivery(delivery: Delivery, receipts: Sequence[str]) -> DeliveryOfIncident
         "digest": delivery.gathered,
         "attempts": [
             {
-                "sent_at": _instant(attempt.sent_at),
+                "sent_at": stamp_or_none(attempt.sent_at),
                 "at": stamp(attempt.at),
                 "accepted": attempt.accepted,
                 "status": attempt.status,
@@ -225,7 +224,8 @@ def _delivery(delivery: Delivery, receipts: Sequence[str]) -> DeliveryOfIncident
 
 
 def _clock(clock: Clock) -> SlaClock:
-    return {"due": _instant(clock.due), "stopped_at": _instant(clock.stopped_at), "state": _state(clock)}
+    due, stopped = stamp_or_none(clock.due), stamp_or_none(clock.stopped_at)
+    return {"due": due, "stopped_at": stopped, "state": _state(clock)}
 
 
 def _state(clock: Clock) -> Literal["none", "running", "stopped", "breached"]:
@@ -234,7 +234,3 @@ def _state(clock: Clock) -> Literal["none", "running", "stopped", "breached"]:
     if clock.breached:
         return "breached"
     return "stopped" if clock.stopped_at else "running"
-
-
-def _instant(instant: datetime | None) -> str | None:
-    return stamp(instant) if instant else None

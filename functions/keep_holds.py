@@ -10,7 +10,7 @@ from functions import clock
 from functions.caller import caller
 from functions.replies import answering, json_reply
 from shared.app import app
-from shared.domain.timeline import stamp
+from shared.domain.timeline import stamp, stamp_or_none
 
 if TYPE_CHECKING:
     from functions.hold_bodies import HoldList, HoldShown
@@ -66,6 +66,6 @@ def _shown(plan: str, hold: Hold) -> HoldShown:
         "reference": hold.reference,
         "placed_at": stamp(hold.placed_at),
         "placed_by": hold.placed_by,
-        "released_at": stamp(hold.released_at) if hold.released_at else None,
+        "released_at": stamp_or_none(hold.released_at),
         "released_by": hold.released_by,
     }

@@ -147,12 +147,12 @@ def build(environment: Mapping[str, str], root: Path) -> App:
         compile_exports=compiling,
         announce_exports=announcing,
         serve_exports=serving,
-        show_kpis=ShowKpis(plans, stores.incidents, stores.exports, serving.access, compiling.purged_weeks),
+        show_kpis=ShowKpis(plans, stores.incidents, stores.exports, base.access, compiling.purged_until),
         export_page=ExportPage(),
         check_drift=_drift(base),
         check_health=_health(base),
         erase_person=erasing,
-        export_person=ExportPerson(stores.incidents, plans, erasing.records, serving.access),
+        export_person=ExportPerson(stores.incidents, plans, erasing.records, base.access),
         signing=base.signing,
     )
 
@@ -190,7 +190,6 @@ def _drift(base: Foundation) -> CheckDrift:
 
 def _keeping(base: Foundation) -> tuple[KeepHolds, KeepWatch, Purge]:
     """What is kept on record, and for how long."""
-    from shared.adapters.ledger_table import LedgerTable
     from shared.adapters.public_door import PublicDoor
     from shared.adapters.purge_tables import PurgeTables
     from shared.workflows.keep_holds import KeepHolds
@@ -199,7 +198,7 @@ def _keeping(base: Foundation) -> tuple[KeepHolds, KeepWatch, Purge]:
     from shared.workflows.record_once import RecordOnce
 
     stores, plans, url = base.stores, base.plans, base.settings.public_url
-    store, journals, ledger = stores.incidents, stores.journals, LedgerTable(stores.agenda.table)
+    store, journals, ledger = stores.incidents, stores.journals, stores.ledger
     once = RecordOnce(ledger, journals, store)
     holds = KeepHolds(plans, store, ledger, once, stores.people)
     tables = PurgeTables(store, journals.table, store.index.table)
@@ -235,24 +234,15 @@ def _respond(base: Foundation) -> RespondToIncident:
 def _shown(base: Foundation) -> tuple[ShowIncidents, ShowOnCall, ShowRunbooks]:
     """What people and chats read."""
     from shared.adapters.runbook_files import RunbookFiles
-    from shared.adapters.signed_links import KeyedLinks
-    from shared.workflows.record_access import RecordAccess
     from shared.workflows.show_incidents import ShowIncidents
     from shared.workflows.show_oncall import ShowOnCall
     from shared.workflows.show_runbooks import ShowRunbooks
 
-    settings, stores, plans = base.settings, base.stores, base.plans
+    stores, plans = base.stores, base.plans
     return (
-        ShowIncidents(
-            stores.incidents,
-            plans,
-            stores.people,
-            stores.rules,
-            base.wording,
-            RecordAccess(stores.journals, stores.people),
-        ),
-        ShowOnCall(plans, KeyedLinks(base.secrets, settings.people_key_secret), _feed),
-        ShowRunbooks(plans, RunbookFiles(settings.runbooks_dir)),
+        ShowIncidents(stores.incidents, plans, stores.people, stores.rules, base.wording, base.access),
+        ShowOnCall(plans, base.links, _feed),
+        ShowRunbooks(plans, RunbookFiles(base.settings.runbooks_dir)),
     )
 
 
@@ -331,17 +321,13 @@ def _exports(base: Foundation) -> tuple[CompileExports, ServeExports, AnnounceEx
     """Who makes the bundles, who gives them out, and who says that they are ready."""
     from shared.adapters.export_link_tokens import ExportLinkTokens
     from shared.adapters.export_progress_table import ExportProgressTable
-    from shared.adapters.ledger_table import LedgerTable
-    from shared.adapters.signed_links import KeyedLinks
     from shared.workflows.announce_exports import AnnounceExports
     from shared.workflows.compile_exports import CompileExports
     from shared.workflows.purge import purged_weeks
-    from shared.workflows.record_access import RecordAccess
     from shared.workflows.serve_exports import ServeExports
     from shared.workflows.sign_manifest import SignManifest
 
     settings, stores, plans = base.settings, base.stores, base.plans
-    ledger = LedgerTable(stores.agenda.table)
     compiling = CompileExports(
         plans,
         stores.incidents,
@@ -350,12 +336,16 @@ def _exports(base: Foundation) -> tuple[CompileExports, ServeExports, AnnounceEx
         stores.journals,
         SignManifest(base.signing),
         settings.code_version,
-        lambda plan: purged_weeks(ledger, plan),
+        lambda plan: max(purged_weeks(stores.ledger, plan), default=""),
     )
-    links = ExportLinkTokens(KeyedLinks(base.secrets, settings.people_key_secret))
-    access = RecordAccess(stores.journals, stores.people)
     serving = ServeExports(
-        plans, stores.exports, compiling, access, links, stores.incidents, settings.public_url
+        plans,
+        stores.exports,
+        compiling,
+        base.access,
+        ExportLinkTokens(base.links),
+        stores.incidents,
+        settings.public_url,
     )
     announcing = AnnounceExports(plans, stores.exports, serving, stores.journals, base.channels, base.secrets)
     return compiling, serving, announcing

@@ -33,13 +33,15 @@ RESOLVED = NOON + minutes(30)
 
 
 class CutOff(PurgeTables):
-    """Tables that stop answering after so many calls that delete or mark."""
+    """Tables that stop answering after so many calls that delete or mark, or fail one such call."""
 
     left = 10**9
+    failing: int | None = None
+    """That many calls from now, one fails."""
 
-    def _drop(self, *arguments: Any) -> None:  # noqa: ANN401  (handed on)
+    def _drop(self, *arguments: Any, **spared: Any) -> None:  # noqa: ANN401  (handed on)
         self._count()
-        super()._drop(*arguments)
+        super()._drop(*arguments, **spared)
 
     def drop_words(self, stored: Stored) -> None:
         self._count()
@@ -54,7 +56,9 @@ class CutOff(PurgeTables):
         super().mark(*arguments)
 
     def _count(self) -> None:
-        if self.left <= 0:
+        if self.failing is not None:
+            self.failing -= 1
+        if self.left <= 0 or self.failing == -1:
             raise StoreUnavailable("storage did not answer")
         self.left -= 1
 

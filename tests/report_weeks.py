@@ -159,7 +159,7 @@ def _weeks(count: int) -> dict[str, Any]:
 
 
 def _incidents(count: int, names: tuple[str, ...]) -> Iterator[bytes]:
-    yield incidents_csv.header()
+    yield line(incidents_csv.COLUMNS)
     for n in range(count):
         opened = START + timedelta(seconds=(n * 600) % 600_000, microseconds=n)
         name, late = names[n % len(names)], n % 7 == 0
@@ -181,7 +181,7 @@ def _incidents(count: int, names: tuple[str, ...]) -> Iterator[bytes]:
 
 
 def _audit(count: int, names: tuple[str, ...]) -> Iterator[bytes]:
-    yield audit_csv.header()
+    yield line(audit_csv.COLUMNS)
     facts = (
         ("incident_opened", 1, ""),
         ("incident_alerts", 3, "/opened"),

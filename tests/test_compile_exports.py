@@ -106,7 +106,7 @@ class Desk:
             self.journals,
             Signs(),  # type: ignore[arg-type]
             "1.0",
-            lambda _: self.purged,
+            lambda _: max(self.purged, default=""),
         )
 
     def compile(self, week: str) -> str:

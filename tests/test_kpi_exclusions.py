@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 
 from shared.domain.timeline import stamp
+from shared.domain.week import week_before
 from shared.kpi import kpi_json
-from shared.kpi.definition import EXCLUDED, Definition
-from shared.kpi.definitions import DEFINITIONS
+from shared.kpi.baseline import Baseline
+from shared.kpi.definition import EXCLUDED
+from shared.kpi.definitions import BY_NAME, DEFINITIONS
 from shared.kpi.derivations import DERIVED, LEFT_OUT
-from shared.kpi.figures import Figure, Slice, Tally, controls, figure
+from shared.kpi.figures import Slice, Tally, controls, figure
 from shared.kpi.manifest import Period
 from shared.kpi.metrics import EXCLUDED_OF_DRILLS, METRICS, OF_DRILLS
 from tests.builders import hours, minutes, seconds
 from tests.stories import ANNA, MONDAY, SUNDAY, WEEK, Story
-from tests.test_kpi_figures import BY_NAME, NOON, TICK, excluded, kpi, share, story, tally
+from tests.test_kpi_figures import NOON, TICK, excluded, kpi, share, story, tally
 
 DUE = NOON + minutes(10)
 JOURNAL = "JRN-acme-20261118-0"
+NONE_BEFORE = Baseline(WEEK, {})
 
 
 def noted(told: Story, at: datetime, kind: str = "mitigation") -> Story:
@@ -42,11 +45,9 @@ def watched(told: Story, since: datetime, count: int, **data: int) -> Story:
     return told
 
 
-def rendered(
-    *stories: Story, end: datetime = SUNDAY, baseline: kpi_json.Comparison | None = None
-) -> dict[str, Any]:
+def rendered(*stories: Story, end: datetime = SUNDAY, baseline: Baseline = NONE_BEFORE) -> dict[str, Any]:
     period = Period("acme", WEEK, "UTC", MONDAY, SUNDAY, end)
-    raw = kpi_json.render(period.shown(), tally(*stories, end=end), {}, baseline)
+    raw = kpi_json.render(period.shown(), tally(*stories, end=end), {}, baseline, {})
     found: dict[str, Any] = json.loads(raw)
     return found
 
@@ -300,15 +301,10 @@ def test_an_hour_was_watched_only_if_the_sweeper_ran_all_along_it(data: dict[str
 
 
 def test_figures_are_held_against_the_weeks_before_and_a_change_gets_its_value_there() -> None:
-    class Before:
-        def compared(self, definition: Definition, figure: Figure) -> dict[str, Any]:
-            known = figure["value"] is not None
-            return {"previous": None, "baseline": 100.0, "baseline_weeks": known * len(definition.metrics)}
+    slower = {"time_to_resolve": {"value": 100.0, "numerator": 200, "denominator": 2}}
+    before = Baseline(WEEK, {week_before(WEEK): {"kpis": slower}})
 
-        def change(self, base: Definition, figure: Figure) -> Figure:
-            return {"value": figure["value"] - 100.0 if base.name == "time_to_resolve" else None}
-
-    found = rendered(story().opened(NOON).resolved(NOON + minutes(1)), baseline=Before())["kpis"]
+    found = rendered(story().opened(NOON).resolved(NOON + minutes(1)), baseline=before)["kpis"]
     assert found["time_to_resolve"]["plan"]["baseline_weeks"] == 1
     assert found["time_to_resolve_vs_baseline"]["plan"]["value"] == -40.0
     assert found["time_to_resolve_vs_baseline"]["by_severity"]["P1"] == {"value": None}

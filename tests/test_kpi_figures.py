@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from shared.domain.timeline import stamp
 from shared.kpi import audit_csv, incidents_csv
 from shared.kpi.account import Account
-from shared.kpi.definitions import DEFINITIONS, TARGETS
+from shared.kpi.csv_cells import line
+from shared.kpi.definitions import BY_NAME, DEFINITIONS, TARGETS
 from shared.kpi.facts import account_of
 from shared.kpi.figures import Slice, Tally, against, controls, figure, percentile, rounded
 from shared.kpi.metrics import METRICS
@@ -26,7 +27,6 @@ from tests.stories import MONDAY, SUNDAY, Story
 
 NOON = MONDAY + timedelta(days=2, hours=12)
 TICK = timedelta(microseconds=1)
-BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 
 
 def account(story: Story, end: datetime = SUNDAY) -> Account:
@@ -401,7 +401,7 @@ def test_incidents_are_shown_as_they_stood_at_the_weeks_end() -> None:
     told = story().opened(NOON, respond_due=NOON + minutes(10), resolve_due=NOON + hours(1), name='A, "B"')
     told.alerts(NOON, opened=3).escalated(NOON, 1).acknowledged(NOON + minutes(3))
     told.tell("escalated-manually", NOON + hours(2)).resolved(SUNDAY + hours(1))
-    written = [incidents_csv.header().decode(), incidents_csv.row(account(told)).decode()]
+    written = [line(incidents_csv.COLUMNS).decode(), incidents_csv.row(account(told)).decode()]
     cells = next(csv.DictReader(written))
     assert cells == {
         "id": told.subject,
@@ -437,7 +437,7 @@ def test_audit_rows_are_numbered_dated_and_carry_codes_instead_of_words() -> Non
     rows = audit_csv.AuditRows()
     told = story().opened(NOON, began=NOON - seconds(5)).resolved(NOON + minutes(6), "source")
     lines = [one.decode().rstrip() for one in rows.of(account(told))]
-    assert audit_csv.header() == b"id,happened_at,entity_id,metric,value,notes\n"
+    assert line(audit_csv.COLUMNS) == b"id,happened_at,entity_id,metric,value,notes\n"
     assert lines == [
         f"1,{stamp(NOON)},{told.subject},incident_opened,1,P1/api",
         f"2,{stamp(NOON)},{told.subject},time_to_detect_seconds,5,P1/api",

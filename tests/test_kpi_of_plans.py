@@ -12,8 +12,9 @@ import pytest
 from shared.domain.timeline import stamp
 from shared.kpi import drills_csv, incidents_csv, manifest
 from shared.kpi.account import Account
+from shared.kpi.csv_cells import line
 from shared.kpi.definition import Definition
-from shared.kpi.definitions import TARGETS, VERSION
+from shared.kpi.definitions import BY_NAME, TARGETS, VERSION
 from shared.kpi.facts import account_of
 from shared.kpi.figures import Slice, controls, figure
 from shared.kpi.metrics import METRICS, OF_DRILLS
@@ -21,7 +22,7 @@ from shared.kpi.shelf import FILES
 from shared.workflows.export_kpis import compile_week
 from tests.builders import a_plan, hours, minutes, seconds
 from tests.stories import MONDAY, SUNDAY, WEEK, Story
-from tests.test_kpi_figures import BY_NAME, NOON, TICK, account, kpi, metrics, share, story, tally
+from tests.test_kpi_figures import NOON, TICK, account, kpi, metrics, share, story, tally
 from tests.working_fakes import MemoryExports, MemoryTimelines
 
 DUE = NOON + hours(24)
@@ -151,7 +152,7 @@ def test_drills_have_a_file_of_their_own() -> None:
     told.acknowledged(NOON + minutes(3)).severity_changed(NOON + minutes(4), "P3").resolved(NOON + hours(1))
     assert incidents_csv.row(account(told)) == b""
     cells = next(
-        csv.DictReader([one.decode() for one in (drills_csv.header(), drills_csv.row(account(told)))])
+        csv.DictReader([one.decode() for one in (line(drills_csv.COLUMNS), drills_csv.row(account(told)))])
     )
     assert cells == {
         "id": told.subject,
@@ -297,7 +298,7 @@ def test_the_incidents_with_something_to_come_are_found_in_the_file() -> None:
         story(6).opened(NOON).resolved(NOON).review_required(NOON, due).review_completed(NOON),
         story(7).opened(NOON).resolved(NOON).review_required(NOON, due).reopened(NOON).resolved(NOON),
     ]
-    rows = [incidents_csv.header(), *(incidents_csv.row(account(each)) for each in stories)]
+    rows = [line(incidents_csv.COLUMNS), *(incidents_csv.row(account(each)) for each in stories)]
     assert incidents_csv.open_in(rows) == {f"INC-{n:08d}-1" for n in (1, 3, 5)}
     assert incidents_csv.open_in([b"id,state\nINC-1,open\nINC-2,resolved\n"]) == {"INC-1"}
 

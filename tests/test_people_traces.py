@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
 from shared.adapters import people_table
 from shared.adapters.app_setting_secrets import AppSettingSecrets
@@ -15,17 +16,20 @@ from shared.adapters.sealing_keys import SILENT_SECONDS
 from shared.adapters.table_wire import WiredTable
 from shared.domain import escalation, response
 from shared.domain.errors import NotFound, Refused, SecretUnavailable, StoreUnavailable
-from shared.domain.personal import DAMAGED
+from shared.domain.journal import Journal
+from shared.domain.personal import DAMAGED, Erasure
+from shared.domain.plan import Plan
 from shared.domain.timeline import Text
-from shared.workflows import advance_incidents
+from shared.workflows import advance_incidents, erase_person
 from shared.workflows.erase_person import Whom, is_done
 from shared.workflows.respond_to_incident import Declaration, applied_key
 from tests.builders import NOON, minutes
+from tests.stage import OnePlan
 from tests.stormy import THEN, Mouth, break_out, come, prepared, process
 from tests.test_people_records import ADMIN, KEYS, Place, place, text_of
 
 __all__ = ["place"]
-NOBODY = "0123456789abcdef"
+NOBODY, FIRST = "0123456789abcdef", "fedcba9876543210"
 
 
 def names(place: Place) -> set[str]:
@@ -45,6 +49,27 @@ def cut_off_making_rows(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         patch.setattr(people_table, "submit", first_alone)
         with pytest.raises(StoreUnavailable):
             place.pseudonym()
+
+
+def test_with_storage_down_while_two_make_the_same_rows_whoever_acts_hears_of_it_in_our_words(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one who comes second cannot take back the name that nobody needs."""
+
+    def second(table: WiredTable, operations: list[Operation]) -> list[str]:
+        if operations[0][0] == "create":
+            submit(table, [put({**operations[0][1], "pseudonym": FIRST})])
+        return submit(table, operations)
+
+    def down(*_: object, **_options: object) -> None:
+        raise ServiceRequestError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(people_table, "submit", second)
+        patch.setattr(place.people.table, "delete_entity", down)
+        with pytest.raises(StoreUnavailable):
+            place.pseudonym()
+    assert place.pseudonym() == FIRST
 
 
 def test_a_name_that_was_left_behind_goes_with_the_person(
@@ -226,3 +251,62 @@ def test_what_is_kept_of_a_command_confirms_no_guess_without_the_key(place: Plac
     assert guessed is not None
     assert guessed[:24] == kept[:24]
     assert guessed != kept
+
+
+def test_a_hold_that_comes_during_an_erasure_keeps_the_texts_that_are_left(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase_person, "PAGE", 1)
+    incidents = [place.noted() for _ in range(3)]
+
+    def hold(_: Erasure) -> None:
+        place.holding.place(place.name, incidents[0], "CASE-9", ADMIN, NOON)
+
+    with pytest.raises(Refused, match="CASE-9"):
+        place.erasing.erase(Whom(place.ana.id), place.name, ADMIN, NOON, texts=True, told=hold)
+    assert sum(bool(place.store.texts(each)) for each in incidents) == 2
+    assert place.recorded("erased") == []
+
+    _, [found] = place.holding.all(place.name, ADMIN)
+    place.holding.release(place.name, found.id, ADMIN, NOON)
+    assert is_done(place.erase(texts=True))
+    assert [event.data["texts"] for event in place.recorded("erased")] == [3]
+
+
+def test_two_who_erase_one_text_at_once_have_it_on_record_once(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incident = place.noted()
+    seq, _ = text_of(place, incident)
+    read = place.journals.journal
+
+    def other_first(empty: Journal) -> tuple[Journal, str | None]:
+        found = read(empty)
+        monkeypatch.setattr(place.journals, "journal", read)
+        assert place.erasing.erase_text(incident, seq, replace(ADMIN, id="id-eve", name="Eve"), NOON)
+        return found
+
+    monkeypatch.setattr(place.journals, "journal", other_first)
+    assert place.erasing.erase_text(incident, seq, ADMIN, NOON)
+    assert len(place.recorded("erased")) == 1
+
+
+def test_who_somebody_is_stays_hidden_from_whoever_sees_nothing_that_they_did(place: Place) -> None:
+    place.noted()
+    other = replace(place.plans.plan, name=f"{place.name}-other")
+    both = (replace(place.plans.plan, visible_to=("somebody",)), other)
+
+    class Two(OnePlan):
+        def all(self) -> list[Plan]:
+            return list(both)
+
+    place.exporting.plans = Two(other)
+    for whom in (Whom(place.ana.id), Whom(person=place.pseudonym())):
+        with pytest.raises(NotFound):
+            place.exporting.export(whom, other.name, ADMIN, NOON, most=10_000)
+        first = place.exporting.export(whom, other.name, ADMIN, NOON, most=1)
+        assert (first.person, first.cursor is None) == (None, False)
+    everything = replace(ADMIN, id="id-root", name="somebody")
+    held = place.exporting.export(Whom(place.ana.id), other.name, everything, NOON, most=10_000)
+    assert held.person is not None
+    assert held.person.name == "Ana López"

@@ -11,7 +11,7 @@ from shared.adapters.runbook_files import RunbookFiles
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime, Span
-from shared.domain.runbook import runbook_for
+from shared.domain.runbook import runbook_of
 from tests.builders import NOON, hours, minutes
 from tests.toy_host import ROOT
 
@@ -71,7 +71,7 @@ def leads(name: str) -> tuple[str, str | None]:
     """The severity and the runbook of an alert of which nothing but the name is known."""
     alert = Alert("alertmanager", fingerprint_of("alertmanager", name), True, name, NOON)
     signal = classify(alert, FOOTANALYTICS.rules)
-    return signal.severity, runbook_for(FOOTANALYTICS.runbooks, alert, signal.service)
+    return signal.severity, runbook_of(FOOTANALYTICS.runbooks, name, signal.service, alert.source)
 
 
 @pytest.mark.parametrize("line", MAP.splitlines())

@@ -80,7 +80,7 @@ def test_an_incident_goes_whole_at_the_end_of_its_window(keeping: Keeping) -> No
     assert (noted.data["texts"], noted.data["alerts"], noted.data["keep_days"]) == (1, 1, 400)
     assert noted.data["deliveries"] >= 1
     assert keeping.purge(END + DAY) == 0
-    assert keeping.purging.purged_weeks(keeping.name) == {"2026-W47"}
+    assert purge.purged_weeks(keeping.ledger, keeping.name) == {"2026-W47"}
 
 
 def test_an_id_is_never_used_again(keeping: Keeping) -> None:

@@ -7,6 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.adapters import erasing_texts
+from shared.adapters.entity_groups import Operation, submit
+from shared.adapters.table_wire import WiredTable
 from shared.domain.errors import NotFound, Refused, StoreUnavailable
 from shared.domain.personal import ERASED_TITLE
 from shared.domain.response import Note, Reopen
@@ -84,15 +87,18 @@ def test_wherever_it_is_cut_off_the_next_run_erases_the_rest_and_it_is_on_record
 
 
 def cut_off_in_the_messages(keeping: Keeping) -> None:
-    erase = keeping.tables.words.erase_words
+    written: list[list[str]] = []
 
-    def stopped(_: str) -> None:
-        raise StoreUnavailable("storage did not answer")
+    def title_alone(table: WiredTable, operations: list[Operation]) -> list[str]:
+        if written:
+            raise StoreUnavailable("storage did not answer")
+        written.append(submit(table, operations))
+        return written[0]
 
-    keeping.tables.words.erase_words = stopped  # type: ignore[method-assign,assignment]
-    with pytest.raises(ExceptionGroup):
-        keeping.purge(TEXTS_END)
-    keeping.tables.words.erase_words = erase  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(erasing_texts, "submit", title_alone)
+        with pytest.raises(ExceptionGroup):
+            keeping.purge(TEXTS_END)
 
 
 def test_a_purge_that_stopped_before_the_messages_goes_on_there(keeping: Keeping) -> None:

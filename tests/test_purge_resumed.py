@@ -39,6 +39,16 @@ def cut_off(keeping: Keeping, calls: int) -> None:
     keeping.tables.left = 10**9
 
 
+@pytest.mark.parametrize("calls", [0, 1, 2])
+def test_what_fails_once_in_the_middle_costs_the_others_nothing(keeping: Keeping, calls: int) -> None:
+    incidents = [keeping.over(f"Alert{n}") for n in range(3)]
+    keeping.tables.failing = calls
+    with pytest.raises(ExceptionGroup, match="1 failures"):
+        keeping.purge(TEXTS_END)
+    assert [len(keeping.store.texts(each)) for each in incidents] == [0, 0, 0]
+    assert len(keeping.noted("purged", TEXTS_END)) == 3
+
+
 def test_texts_of_what_is_open_again_since_a_purge_was_cut_off_stay(keeping: Keeping) -> None:
     incident = keeping.over()
     cut_off(keeping, 0)
@@ -142,7 +152,7 @@ def test_a_week_of_which_nothing_went_is_not_noted_as_purged(keeping: Keeping) -
     keeping.keeps(None, INCIDENTS)
     hold = keeping.holding.place(keeping.name, incident, "CASE-2", ADA, NOON)
     keeping.purge(END)
-    assert keeping.purging.purged_weeks(keeping.name) == frozenset()
+    assert purge.purged_weeks(keeping.ledger, keeping.name) == frozenset()
     keeping.holding.release(keeping.name, hold.id, ADA, END)
     counts = keeping.tables.counts
 
@@ -152,7 +162,7 @@ def test_a_week_of_which_nothing_went_is_not_noted_as_purged(keeping: Keeping) -
 
     keeping.tables.counts = note_first  # type: ignore[method-assign,assignment]
     keeping.purge(END)
-    assert keeping.purging.purged_weeks(keeping.name) == frozenset()
+    assert purge.purged_weeks(keeping.ledger, keeping.name) == frozenset()
 
 
 def test_a_week_is_noted_as_purged_before_anything_of_it_goes(keeping: Keeping) -> None:
@@ -161,7 +171,7 @@ def test_a_week_is_noted_as_purged_before_anything_of_it_goes(keeping: Keeping) 
     drop, noted = keeping.tables.drop_incident, []
 
     def look_first(stored: object) -> None:
-        noted.append(keeping.purging.purged_weeks(keeping.name))
+        noted.append(purge.purged_weeks(keeping.ledger, keeping.name))
         drop(stored)  # type: ignore[arg-type]
 
     keeping.tables.drop_incident = look_first  # type: ignore[method-assign]

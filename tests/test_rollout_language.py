@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.adapters.plan_files import read_plan
-from shared.domain.rollout import changed_paths, document_hash, leaves_of
+from shared.domain.plan import document_hash
+from shared.domain.rollout import changed_paths, leaves_of
 from shared.domain.trial import Rollout
 from tests.acme import ACME, PLANS, changed, faults_of, loaded
 from tests.builders import hours, minutes

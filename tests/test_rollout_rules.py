@@ -12,7 +12,7 @@ import pytest
 from shared.domain import rollout
 from shared.domain.classification import classify_by
 from shared.domain.errors import Refused
-from shared.domain.plan import Plan, Trial
+from shared.domain.plan import Plan, Trial, document_hash
 from shared.domain.rollout import Comparison, Deployment, Figures, Leaves, PlanRecord, Stand
 from shared.domain.trial import Rollout, place
 from tests.builders import NOON, a_plan, a_severity, an_alert, hours, minutes, seconds, some_rules
@@ -66,7 +66,7 @@ def test_a_plan_that_is_seen_first_rules_and_comes_from_nothing() -> None:
     assert (record.stable, record.stand) == (OLD, None)
     assert data(record, "plan-changed") == {
         "from": None,
-        "to": rollout.document_hash(plan_of(OLD).document),
+        "to": document_hash(plan_of(OLD).document),
         "rules_from": None,
         "rules_to": OLD,
         "commit": "rev-1",

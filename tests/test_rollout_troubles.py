@@ -18,7 +18,7 @@ from shared.domain.classification import classify
 from shared.domain.errors import Refused, StoreUnavailable
 from shared.domain.journal import Entry, Journal
 from shared.domain.out_of_reach import out_of_reach
-from shared.domain.plan import Contact, Declaration, Reach, Role, Rules, rules_hash
+from shared.domain.plan import Contact, Declaration, Reach, Role, Rules, document_hash
 from shared.domain.response import Resolve
 from shared.domain.rollout import PlanRecord
 from shared.domain.trial import place
@@ -66,7 +66,7 @@ def test_a_process_is_as_old_as_its_files_however_late_it_first_has_the_timer(ro
 def frozen_by_a_newer_tocsin(rolling: Rolling) -> str:
     """The hash of rules in the archive that this version cannot read."""
     text = json.dumps({**json.loads(rolling.files.plan.rules.text), "telepathy": {}}, sort_keys=True)
-    hash = rules_hash(text)
+    hash = document_hash(text)
     submit(rolling.archive.table, [put({"PartitionKey": hash, "RowKey": "rules", "text0": text})])
     return hash
 

@@ -26,7 +26,7 @@ from shared.domain.plan import (
     Role,
     Rules,
     Service,
-    rules_hash,
+    document_hash,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -124,7 +124,7 @@ rules_of_any_kind = st.builds(
 @given(rules_of_any_kind)
 def test_frozen_rules_are_read_back_exactly(rules: Rules) -> None:
     frozen = freeze(rules)
-    assert frozen == replace(rules, text=frozen.text, hash=rules_hash(frozen.text))
+    assert frozen == replace(rules, text=frozen.text, hash=document_hash(frozen.text))
     assert rules_from_text(frozen.text) == frozen
     assert freeze(rules_from_text(frozen.text)) == frozen
 
@@ -138,7 +138,7 @@ def test_the_order_of_severities_is_part_of_the_rules(rules: Rules) -> None:
 
 def test_what_an_older_text_does_not_state_has_its_default() -> None:
     rules = rules_from_text(BARE)
-    assert (rules.reopen_within, rules.auto_resolve, rules.hash) == (timedelta(0), True, rules_hash(BARE))
+    assert (rules.reopen_within, rules.auto_resolve, rules.hash) == (timedelta(0), True, document_hash(BARE))
     assert (rules.hours, rules.review, rules.roles, rules.declare) == (None, None, (), ())
 
 

@@ -11,10 +11,10 @@ from shared.adapters.runbook_files import RunbookFiles, check, main, notes
 from shared.adapters.runbook_text import read_runbook
 from shared.domain.errors import NotFound
 from shared.domain.plan import Classification, Declaration, Match, Plan, RunbookRule, Service
-from shared.domain.runbook import PARTS, runbook_for, runbook_of
+from shared.domain.runbook import PARTS, runbook_of
 from shared.domain.schedule import Drill
 from tests.acme import ACME, ROOT
-from tests.builders import a_plan, an_alert, minutes, some_rules
+from tests.builders import a_plan, minutes, some_rules
 
 RUNBOOKS = ROOT / "runbooks"
 WHOLE = """# Disk full
@@ -74,12 +74,11 @@ def mapped(*rules: RunbookRule) -> Plan:
 def test_the_first_rule_that_matches_names_the_runbook_of_an_alert() -> None:
     rules = (DATABASE, LABELLED, DISKS, REST)
 
-    assert runbook_for(rules, an_alert("DiskFull"), "api") == "disk-full"
-    assert runbook_for(rules, an_alert("DiskFull", labels={"team": "core"}), "api") == "labelled"
-    assert runbook_for(rules, an_alert("DiskFull"), "database") == "database"
-    assert runbook_for(rules, an_alert("Anything"), "api") == "other"
-    assert runbook_for(rules[:3], an_alert("Anything"), "api") is None
-    assert runbook_for((), an_alert("DiskFull"), "api") is None
+    assert runbook_of(rules, "DiskFull", "api", "grafana") == "disk-full"
+    assert runbook_of(rules, "DiskFull", "database", "grafana") == "database"
+    assert runbook_of(rules, "Anything", "api", "grafana") == "other"
+    assert runbook_of(rules[:3], "Anything", "api", "grafana") is None
+    assert runbook_of((), "DiskFull", "api", "grafana") is None
 
 
 @pytest.mark.parametrize(

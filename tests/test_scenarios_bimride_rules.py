@@ -14,7 +14,7 @@ from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime, is_business_day
 from shared.domain.plan import Plan
-from shared.domain.runbook import runbook_for
+from shared.domain.runbook import runbook_of
 from shared.domain.trial import Rollout
 from tests.builders import NOON, hours, minutes
 from tests.toy_host import ROOT
@@ -42,7 +42,11 @@ def judged(
         values=values or {},
     )
     signal = classify(alert, PLAN.rules)
-    return signal.severity, signal.service, runbook_for(PLAN.runbooks, alert, signal.service)
+    return (
+        signal.severity,
+        signal.service,
+        runbook_of(PLAN.runbooks, alert.name, signal.service, alert.source),
+    )
 
 
 @pytest.mark.parametrize(

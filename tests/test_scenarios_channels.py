@@ -41,7 +41,7 @@ def vault(theatre: Reachable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         vault.values.update(theatre.secrets)
         monkeypatch.setenv("KEY_VAULT_URI", vault.server.url)
         monkeypatch.setattr(
-            key_vault, "open_vault", lambda url, _client: real(url, credential=Identity(), **trusted)
+            key_vault, "open_vault", lambda url, **_own: real(url, credential=Identity(), **trusted)
         )
         yield vault
 

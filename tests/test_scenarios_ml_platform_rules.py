@@ -15,7 +15,7 @@ from shared.domain.agenda import occurrences
 from shared.domain.alert import Alert, fingerprint_of
 from shared.domain.classification import classify
 from shared.domain.hours import BusinessTime
-from shared.domain.runbook import runbook_for
+from shared.domain.runbook import runbook_of
 from tests.builders import hours, minutes
 from tests.played_slack import PlayedSlack
 from tests.test_scenarios_ml_platform import (
@@ -148,7 +148,8 @@ def test_a_failed_probe_is_judged_alike_from_every_source(source: str) -> None:
 )
 def test_every_alert_leads_to_a_runbook(name: str, runbook: str) -> None:
     signal = classify(an_alert(name), PLAN.rules)
-    assert runbook_for(PLAN.runbooks, signal.alert, signal.service) == runbook
+    alert = signal.alert
+    assert runbook_of(PLAN.runbooks, alert.name, signal.service, alert.source) == runbook
 
 
 @pytest.mark.parametrize("line", STANDS_IN.splitlines())

@@ -19,9 +19,11 @@ from shared.domain.response import Acknowledge, Escalate, Reopen, Resolve
 from shared.domain.roles import HandOver
 from shared.domain.severity import SetSeverity
 from shared.domain.timeline import Event, Text, canonical, record
+from shared.plans.replay import replayed
 from shared.plans.whatif import main
 from tests.builders import NOON, an_alert, hours, minutes, seconds
 from tests.stage import Stage
+from tests.stories import Story
 
 OLD = """
 plan: acme
@@ -304,6 +306,18 @@ def test_what_is_still_open_is_replayed_up_to_the_latest_event_of_all(
     told.goes_on(NOON + hours(1) + minutes(30), other)
     assert main(asked(told, OLD.replace("{after: 30m, notify: [boss]}", "{after: 90m, notify: [boss]}"))) == 1
     assert "+ 2026-11-18T13:30:00Z (+1:30:00) boss by log: escalation" in capsys.readouterr().out
+
+
+def test_an_incident_that_lapses_without_end_is_left_at_so_many_lapses_in_all(tmp_path: Path) -> None:
+    path = tmp_path / "restless.yaml"
+    path.write_text(OLD.replace("    acknowledgement_expires: 2h\n", "    still_open: {every: 5m}\n"))
+    data = {"group": "g", "name": "x", "service": "api", "severity": "high", "rule": "default"}
+    kept = Story().tell("opened", NOON, {**data, "source": "generic", "rules": "a" * 64, "drill": None})
+    kept.acknowledged(NOON + hours(24 * 10))  # after some 2,880 of them
+
+    one = replayed(kept.events, read_plan(path), NOON + hours(24 * 18))
+
+    assert one.remarks == ("more than 5000 things lapse; the rest is left out",)
 
 
 def test_a_bundle_and_a_folder_say_the_same_as_their_timelines(

@@ -7,20 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.entity_groups import (
-    create,
-    new_commit,
-    point,
-    put,
-    replace,
-    span,
-    submit,
-    submit_once,
-    tag_of,
-)
+from shared.adapters.entity_groups import point, put, save_on_tag, span, submit, tag_of
 from shared.adapters.table_wire import WiredTable
 from shared.domain.agenda import AgendaState, Duty, Gap, Reading
-from shared.domain.errors import Conflict
 from shared.domain.oncall import Absence
 from shared.domain.timeline import parse_stamp, stamp
 
@@ -43,16 +32,8 @@ class AgendaTable:
 
     def save(self, plan: str, state: AgendaState, tag: str | None) -> str:
         """The new tag. Raises Conflict where the row has moved on (or, without a tag, exists)."""
-        commit = new_commit()
-        row = {"PartitionKey": plan, "RowKey": _STATE, "commits": commit, **pieces(_state_json(state))}
-        operation = create(row) if tag is None else replace(row, tag)
-        tags = submit_once(self.table, [operation], commit, lambda: point(self.table, plan, _STATE))
-        if tags is not None:
-            return tags[0]
-        kept = point(self.table, plan, _STATE)
-        if kept is None or kept["commits"] != commit:
-            raise Conflict("it is stored, and somebody else has built on it since")
-        return tag_of(kept)
+        row = {"PartitionKey": plan, "RowKey": _STATE, **pieces(_state_json(state))}
+        return save_on_tag(self.table, (row, tag))
 
     def readings(self, plan: str) -> dict[str, Reading]:
         """What each contact's calendar said, by contact."""

@@ -10,10 +10,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from shared.adapters.made_once import OnceInAWhile
 from shared.domain.answering import Grant
 from shared.domain.errors import Unauthenticated
 from shared.domain.incident import CROCKFORD, incident_id, parse_incident_id
@@ -24,6 +24,7 @@ MAC_BYTES = 16
 FORM = b"\x01"
 """Stands last: so no token ends in ``-`` or ``_``, which programs leave out of what they show as a link."""
 ASK_AGAIN_AFTER = timedelta(minutes=1)
+"""Forged tokens must not become calls of the vault."""
 _PURPOSE = b"tocsin answer tokens"
 _MOST = 2**32 - 1
 _NOT_OURS = "this link is not one of ours or was cut off on its way; open it from the message once more"
@@ -36,8 +37,7 @@ class KeyedAnswerTokens:
     def __init__(self, secrets: Secrets, key_name: str) -> None:
         self._secrets = secrets
         self._key_name = key_name
-        self._lock = threading.Lock()
-        self._asked_again: datetime | None = None
+        self._asking_again = OnceInAWhile(ASK_AGAIN_AFTER)
 
     def sign(self, grant: Grant) -> str:
         """A token of letters, digits, ``-`` and ``_``. Raises SecretUnavailable.
@@ -59,7 +59,7 @@ class KeyedAnswerTokens:
         """Under any accepted key; another instance may have a newer one than the one that is cached here."""
         if self._holds(grant, token):
             return True
-        if not self._may_ask_again(now):
+        if not self._asking_again.is_due(now):
             return False
         self._secrets.recheck(self._key_name)
         return self._holds(grant, token)
@@ -68,14 +68,6 @@ class KeyedAnswerTokens:
         keys = [_key(value) for value in self._secrets.accepted(self._key_name)]
         given = token.encode("ascii")
         return any(hmac.compare_digest(_token(grant, key).encode("ascii"), given) for key in keys)
-
-    def _may_ask_again(self, now: datetime) -> bool:
-        """Once in a while: forged tokens must not become calls of the vault."""
-        with self._lock:
-            if self._asked_again is not None and abs(now - self._asked_again) < ASK_AGAIN_AFTER:
-                return False
-            self._asked_again = now
-            return True
 
 
 def _key(secret: str) -> bytes:

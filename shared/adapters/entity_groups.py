@@ -91,6 +91,29 @@ def submit_once(
         raise
 
 
+def save_on_tag(table: TableClient, *saved: tuple[Mapping[str, Any], str | None]) -> str:
+    """Store rows of one partition together, each on condition of its tag (without one it must not be there).
+
+    The first row's new tag, also where the answer to its own write got lost. Raises Conflict,
+    StoreUnavailable.
+    """
+    commit = new_commit()
+    marked = [({**row, "commits": commit}, tag) for row, tag in saved]
+    first = marked[0][0]
+
+    def kept() -> Any | None:  # noqa: ANN401  (TableEntity)
+        return point(table, first["PartitionKey"], first["RowKey"])
+
+    operations = [create(row) if tag is None else replace(row, tag) for row, tag in marked]
+    tags = submit_once(table, operations, commit, kept)
+    if tags is not None:
+        return tags[0]
+    row = kept()
+    if row is None or row["commits"] != commit:
+        raise Conflict("it is stored, and somebody else has built on it since")
+    return tag_of(row)
+
+
 def point(table: TableClient, partition: str, key: str) -> Any | None:  # noqa: ANN401  (TableEntity)
     """One row, or None."""
     try:

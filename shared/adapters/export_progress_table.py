@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.adapters.entity_groups import point, put, span, submit
+from shared.adapters.entity_groups import point, put, submit, translated
 from shared.adapters.table_wire import WiredTable
 from shared.domain.timeline import parse_stamp, stamp
 from shared.export_ports import Progress
 
 _PREFIX = "export|"
+_WANTED = (
+    "PartitionKey eq @plan and RowKey ge @low and RowKey lt @high"
+    " and (state eq 'wanted' or state eq 'compiling')"
+)
+"""Asked every minute, so the rows of all the weeks that are done stay where they are."""
 
 
 class ExportProgressTable:
@@ -52,9 +57,7 @@ class ExportProgressTable:
 
     def wanted(self, plan: str) -> Sequence[str]:
         """See `ports.ExportProgress`; those under way as well, for they may have been cut off."""
-        rows = span(self.table, plan, _PREFIX, f"{_PREFIX}~")
-        return [
-            str(row["RowKey"]).removeprefix(_PREFIX)
-            for row in rows
-            if row["state"] in ("wanted", "compiling")
-        ]
+        named = {"plan": plan, "low": _PREFIX, "high": f"{_PREFIX}~"}
+        with translated():
+            found = self.table.query_entities(_WANTED, parameters=named, select=["RowKey"])
+            return [str(row["RowKey"]).removeprefix(_PREFIX) for row in found]

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.incident import ActionItem, Held, HeldBack, Incident, Ladder, Review, UpdateDue
 from shared.domain.sla import Clock
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp, stamp_or_none
 
 _PLAIN = (
     "plan", "source", "group", "name", "service", "severity", "rules", "title", "summary", "source_url",
@@ -30,7 +30,7 @@ def incident_doc(incident: Incident) -> dict[str, Any]:
     doc: dict[str, Any] = {name: getattr(incident, name) for name in _PLAIN}
     doc |= {name: list(getattr(incident, name)) for name in _LISTS}
     doc |= {name: dict(getattr(incident, name)) for name in _MAPS}
-    doc |= {name: _stamp(getattr(incident, name)) for name in _TIMES}
+    doc |= {name: stamp_or_none(getattr(incident, name)) for name in _TIMES}
     doc |= {"respond": _clock_doc(incident.respond), "resolve": _clock_doc(incident.resolve)}
     doc["said"] = [list(each) for each in incident.said]
     doc["outsiders"] = [list(each) for each in incident.outsiders]
@@ -47,7 +47,7 @@ def incident_fields(doc: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {name: doc[name] for name in _PLAIN if name in doc}
     values |= {name: tuple(doc[name]) for name in _LISTS if name in doc}
     values |= {name: doc[name] for name in _MAPS if name in doc}
-    values |= {name: _instant(doc[name]) for name in _TIMES if name in doc}
+    values |= {name: parse_or_none(doc[name]) for name in _TIMES if name in doc}
     values |= {"respond": _clock_of(doc["respond"]), "resolve": _clock_of(doc["resolve"])}
     values["outsiders"] = tuple((name, template) for name, template in doc.get("outsiders", ()))
     values["said"] = tuple((kind, seq) for kind, seq in doc.get("said", ()))
@@ -86,20 +86,12 @@ def _of(kind: Any, doc: Mapping[str, Any], times: tuple[str, ...]) -> Any:  # no
     }
     if isinstance(doc.get("waits"), dict):
         values["waits"] = {name: parse_stamp(text) for name, text in doc["waits"].items()}
-    return kind(**values | {name: _instant(doc[name]) for name in times if name in doc})
+    return kind(**values | {name: parse_or_none(doc[name]) for name in times if name in doc})
 
 
 def _clock_doc(clock: Clock) -> list[Any]:
-    return [_stamp(clock.due), _stamp(clock.stopped_at), clock.breached]
+    return [stamp_or_none(clock.due), stamp_or_none(clock.stopped_at), clock.breached]
 
 
 def _clock_of(doc: list[Any]) -> Clock:
-    return Clock(_instant(doc[0]), _instant(doc[1]), doc[2])
-
-
-def _stamp(instant: datetime | None) -> str | None:
-    return stamp(instant) if instant else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_stamp(text) if text else None
+    return Clock(parse_or_none(doc[0]), parse_or_none(doc[1]), doc[2])

@@ -105,7 +105,7 @@ class IncidentTables:
 
     def save_delivery(self, owed: Owed, delivery: Delivery) -> Owed:
         """Conditional on the delivery's own tag; a storm on the incident does not hold it up."""
-        partition, n = _parsed(delivery.incident)
+        partition, n = rows.place_of(delivery.incident)
         row = rows.delivery_row(partition, rows.owed_key(n, delivery.id), delivery)
         commit = new_commit()
         row["commits"] = commit
@@ -208,7 +208,7 @@ class IncidentTables:
 
     def _text_rows(self, incident_id: str) -> Iterator[tuple[int, Any]]:
         """What is there of an incident's texts, by the number of their event."""
-        partition, n = _parsed(incident_id)
+        partition, n = rows.place_of(incident_id)
         low, high = rows.text_key(n, 0), rows.text_key(n, 99_999_999)
         for row in span(self.table, partition, low, high):
             if not is_erased(row):
@@ -225,10 +225,3 @@ def _stored(row: Any) -> Stored:  # noqa: ANN401  (TableEntity)
 def _head_operation(partition: str, head: Head, tag: str | None) -> Operation:
     row = rows.head_row(partition, head)
     return create(row) if tag is None else replace(row, tag)
-
-
-def _parsed(incident_id: str) -> tuple[str, int]:
-    parsed = parse_incident_id(incident_id)
-    if parsed is None:
-        raise NotFound(f"there is no incident {incident_id}")
-    return parsed

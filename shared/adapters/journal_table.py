@@ -9,7 +9,7 @@ from shared.adapters.deadline_index import DeadlineIndex
 from shared.adapters.entity_groups import create, new_commit, point, replace, span, submit_once, tag_of
 from shared.adapters.table_wire import WiredTable
 from shared.domain.journal import Entry, Journal, parse_journal_id
-from shared.domain.timeline import Event, parse_stamp
+from shared.domain.timeline import Event, parse_or_none
 
 
 class JournalTable:
@@ -24,7 +24,7 @@ class JournalTable:
         row = point(self.table, _partition(empty), "i|")
         if row is None:
             return empty, None
-        recorded_at = parse_stamp(row["recorded_at"]) if row["recorded_at"] else None
+        recorded_at = parse_or_none(row["recorded_at"])
         journal = Journal(
             empty.plan,
             empty.day,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.made_once import MadeOnce
+from shared.adapters.vault_access import TIMING, own_credential
 from shared.adapters.vault_versions import Version, earlier_version, explained
 from shared.domain.errors import SecretUnavailable
 
@@ -53,13 +55,9 @@ def open_vault(
 
     ``credential`` and ``options`` replace what would be chosen.
     """
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
     from azure.keyvault.secrets import SecretClient
 
-    if credential is None:
-        credential = ManagedIdentityCredential(client_id=client_id) if client_id else DefaultAzureCredential()
-    timing = {"connection_timeout": 2, "read_timeout": 3, "retry_total": 1, "retry_backoff_factor": 0.1}
-    return SecretClient(vault_url, credential, **(timing | options))
+    return SecretClient(vault_url, credential or own_credential(client_id), **(TIMING | options))
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class KeyVaultSecrets:
         self, open_client: Callable[[], SecretClient], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """``open_client`` is called once, when a secret is first asked for; ``clock`` counts seconds."""
-        self._open_client = open_client
+        self._client = MadeOnce(open_client)
         self._clock = clock
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
@@ -94,8 +92,6 @@ class KeyVaultSecrets:
         self._forgotten: dict[str, float] = {}
         self._rechecked: dict[str, float] = {}
         self._in_use: dict[str, str] = {}
-        self._client: SecretClient | None = None
-        self._client_lock = threading.Lock()
 
     def get(self, name: str) -> str:
         """The value: from the cache while fresh, from the vault, or stale while the vault does not answer.
@@ -187,7 +183,7 @@ class KeyVaultSecrets:
     def _fetch(self, key: str, ask: _Ask, ticket: object, known: _Known | None) -> None:
         learnt = None
         try:
-            learnt = ask(self._opened(), known)
+            learnt = ask(self._client.get(), known)
         finally:
             with self._lock:
                 if key in self._fetches and self._fetches[key][0] is ticket:
@@ -274,9 +270,3 @@ class KeyVaultSecrets:
         if known is None or known.value is None:
             return _Known(now + SILENT_SECONDS, why=why)
         return replace(known, ask_again_at=now + ABSENT_SECONDS, why=why)
-
-    def _opened(self) -> SecretClient:
-        with self._client_lock:
-            if self._client is None:
-                self._client = self._open_client()
-            return self._client

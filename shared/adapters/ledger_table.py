@@ -6,19 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.adapters.entity_groups import (
-    Operation,
-    create,
-    new_commit,
-    point,
-    replace,
-    span,
-    submit_once,
-    tag_of,
-)
+from shared.adapters.entity_groups import point, save_on_tag, span, tag_of
 from shared.adapters.row_texts import gathered, spread
 from shared.adapters.table_wire import WiredTable
-from shared.domain.errors import Conflict
 
 _KIND = "ledger|"
 
@@ -54,23 +44,13 @@ class LedgerTable:
 
         Raises Conflict where an entry has moved on (or, without a tag, exists).
         """
-        commit, key = new_commit(), _key(topic)
-        operations = [_operation(plan, topic, entry, tag, commit)]
-        if beside is not None:
-            operations.append(_operation(plan, *beside, commit))
-        tags = submit_once(self.table, operations, commit, lambda: point(self.table, plan, key))
-        if tags is not None:
-            return tags[0]
-        kept = point(self.table, plan, key)
-        if kept is None or kept["commits"] != commit:
-            raise Conflict("it is stored, and somebody else has built on it since")
-        return tag_of(kept)
+        saved = [(topic, entry, tag), *([beside] if beside else [])]
+        return save_on_tag(self.table, *((_row(plan, topic, entry), tag) for topic, entry, tag in saved))
 
 
-def _operation(plan: str, topic: str, entry: Mapping[str, Any], tag: str | None, commit: str) -> Operation:
+def _row(plan: str, topic: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     text = json.dumps(entry, ensure_ascii=False, separators=(",", ":"))
-    row = {"PartitionKey": plan, "RowKey": _key(topic), "commits": commit, **spread("json", text)}
-    return create(row) if tag is None else replace(row, tag)
+    return {"PartitionKey": plan, "RowKey": _key(topic), **spread("json", text)}
 
 
 def _key(topic: str) -> str:

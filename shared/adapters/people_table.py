@@ -102,7 +102,8 @@ class PeopleTable:
         except Conflict:
             kept = point(self.table, digest, "pseudonym")
             if kept is None or kept["pseudonym"] != pseudonym:  # else our own write, whose answer got lost
-                self.table.delete_entity(pseudonym, "name")
+                with translated():
+                    self.table.delete_entity(pseudonym, "name")
                 return self._find_or_make(digest, name)
         if point(self.table, pseudonym, "name") is None:  # an erasure took it for a name left behind
             submit(self.table, [put(named)])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from azure.core import MatchConditions
@@ -12,14 +11,13 @@ from azure.core import MatchConditions
 from shared.adapters import table_rows as rows
 from shared.adapters.deadline_index import PURGED_AT, SHARDS, order_key, shard_of, texts_gone, week_key
 from shared.adapters.entity_groups import MOST_OPERATIONS, delete, merge, point, span, submit, translated
-from shared.adapters.entity_groups import replace as put_back
 from shared.adapters.erasing_texts import ErasingTexts
 from shared.adapters.incident_tables import IncidentTables
-from shared.adapters.table_wire import WiredTable
-from shared.domain.errors import Conflict, NotFound
-from shared.domain.incident import Incident, parse_incident_id
+from shared.adapters.sealing_texts import is_erased
+from shared.adapters.table_wire import WiredRow, WiredTable
+from shared.domain.errors import Conflict
+from shared.domain.incident import Incident
 from shared.domain.journal import Journal
-from shared.domain.personal import ERASED_TITLE
 from shared.domain.retention import Counts, Kept
 from shared.domain.week import week_after, week_before, week_of
 from shared.ports import Stored
@@ -59,17 +57,17 @@ class PurgeTables:
         return found
 
     def counts(self, incident: Incident) -> Counts:
-        """How many rows of each kind it has."""
+        """How many rows of each kind it has; of a text that was erased before, its empty row is none."""
         found = {
-            kind: sum(1 for _ in span(self.incidents, incident.partition, *_range(letter, incident.n)))
+            kind: self._counted(incident.partition, *_range(letter, incident.n))
             for kind, letter in _KINDS.items()
         }
         return Counts(**found)
 
     def count_texts(self, incident: str, length: int) -> int:
-        """How many free texts its first so many events have."""
-        partition, n = _parsed(incident)
-        return sum(1 for _ in span(self.incidents, partition, *_texts(n, length)))
+        """How many free texts its first so many events have, those left out that were erased before."""
+        partition, n = rows.place_of(incident)
+        return self._counted(partition, *_texts(n, length))
 
     def count_events(self, journal: Journal) -> int:
         """How many events of a day's journal are there."""
@@ -86,20 +84,21 @@ class PurgeTables:
 
     def drop_rows(self, incident: str) -> None:
         """Delete everything else of it: words first, what happened last."""
-        partition, n = _parsed(incident)
+        partition, n = rows.place_of(incident)
         for kind in ("texts", "alerts", "deliveries", "events"):
             self._drop(self.incidents, partition, *_range(_KINDS[kind], n))
 
     def drop_words(self, stored: Stored) -> None:
         """Erase from its row and messages what it was declared with. Raises Conflict where it moved on."""
-        erased = replace(stored.incident, title=ERASED_TITLE, summary="")
-        submit(self.incidents, [put_back(rows.incident_row(erased, stored.commits), stored.tag)])
-        self.words.erase_words(erased.id)
+        self.words.erase_words(stored.incident.id, stored.tag)
 
     def drop_texts(self, incident: str, length: int) -> None:
-        """Delete the free texts of its first so many events alone: what comes meanwhile stays."""
-        partition, n = _parsed(incident)
-        self._drop(self.incidents, partition, *_texts(n, length))
+        """Delete the free texts of its first so many events alone: what comes meanwhile stays.
+
+        So does the empty row of one that was erased: an erasure that was cut off counts it for its record.
+        """
+        partition, n = rows.place_of(incident)
+        self._drop(self.incidents, partition, *_texts(n, length), spared=is_erased)
 
     def drop_journal(self, journal: Journal) -> None:
         """Delete a day's journal: its events, and its head last."""
@@ -128,12 +127,24 @@ class PurgeTables:
         for at in range(0, len(marks), MOST_OPERATIONS):
             submit(self.index, [merge(mark) for mark in marks[at : at + MOST_OPERATIONS]])
 
-    def _drop(self, table: WiredTable, partition: str, low: str, high: str) -> None:
+    def _counted(self, partition: str, low: str, high: str) -> int:
+        return sum(not is_erased(row) for row in span(self.incidents, partition, low, high))
+
+    def _drop(
+        self,
+        table: WiredTable,
+        partition: str,
+        low: str,
+        high: str,
+        *,
+        spared: Callable[[WiredRow], bool] = lambda _: False,
+    ) -> None:
         """Delete a range, whoever else deletes of it; what was deleted twice is read again."""
         for tried in range(MOST_TRIES):
             found = [
                 {"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]}
                 for row in span(table, partition, low, high)
+                if not spared(row)
             ]
             try:
                 for at in range(0, len(found), MOST_OPERATIONS):
@@ -155,10 +166,3 @@ def _of_day(journal: Journal) -> str:
 
 def _range(letter: str, n: int) -> tuple[str, str]:
     return f"{letter}|{n:07d}|", f"{letter}|{n:07d}|~"
-
-
-def _parsed(incident: str) -> tuple[str, int]:
-    parsed = parse_incident_id(incident)
-    if parsed is None:
-        raise NotFound(f"there is no incident {incident}")
-    return parsed

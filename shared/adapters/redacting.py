@@ -14,15 +14,15 @@ SHORTEST = 6
 """Shorter secrets are not blacked out: they would turn up in innocent words."""
 BLACK = "[redacted]"
 _SHAPES = (
-    (r"(?i)(?<![\w-])((?:code|sig|[\w-]*token)=)[^&\s\"'<>\\]+", rf"\1{BLACK}"),
-    (r"(/a/)[\w.~%=-]{16,}", rf"\1{BLACK}"),
+    (r"(?i)(?<![\w-])((?:code|sig(?:nature)?|[\w-]*token)=)[^&\s\"'<>\\]+", rf"\1{BLACK}"),
+    (r"(/[ae]/)[\w.~%=-]{16,}", rf"\1{BLACK}"),
     (r"(?i)\b((?:basic|bearer|geniekey|oauth|hmac) +)(?=\S*\d)[\w+/=.~%&:-]{8,}", rf"\1{BLACK}"),
     (r"(?i)\b(x-[\w-]*signature[\w-]*[\"']?\s*[:=]\s*b?[\"']?)[^\s\"',}]+", rf"\1{BLACK}"),
     (r"(?i)((?:access|account)key[\"']?\s*[:=]\s*[\"']?)[\w+/=-]{8,}", rf"\1{BLACK}"),
     (r"\bxox[a-z]-[\w-]{8,}", BLACK),
 )
-"""What looks like a key wherever it stands, though nobody handed it out: keys in queries, links that answer,
-headers that sign or authenticate, keys in connection strings, Slack's tokens."""
+"""What looks like a key wherever it stands, though nobody handed it out: keys in queries, links that answer
+or open a bundle, headers that sign or authenticate, keys in connection strings, Slack's tokens."""
 _PATTERNS = tuple((re.compile(shape), black) for shape, black in _SHAPES)
 _INNOCENT = frozenset(
     {"name", "levelname", "filename", "pathname", "module", "funcName", "processName", "asctime"}

@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.adapters.agenda_table import pieces, read_pieces
-from shared.adapters.entity_groups import create, new_commit, point, replace, submit_once, tag_of
+from shared.adapters.entity_groups import point, save_on_tag, tag_of
 from shared.adapters.table_wire import WiredTable
-from shared.domain.errors import Conflict
 from shared.domain.rollout import Comparison, Figures, Leaves, Note, PlanRecord, Stand
 from shared.domain.timeline import parse_stamp, stamp
 
@@ -30,16 +29,8 @@ class RolloutsTable:
 
     def save(self, plan: str, record: PlanRecord, tag: str | None) -> str:
         """The new tag. Raises Conflict where the row has moved on (or, without a tag, exists)."""
-        commit = new_commit()
-        row = {"PartitionKey": plan, "RowKey": _RECORD, "commits": commit, **pieces(_shown(record))}
-        operation = create(row) if tag is None else replace(row, tag)
-        tags = submit_once(self.table, [operation], commit, lambda: point(self.table, plan, _RECORD))
-        if tags is not None:
-            return tags[0]
-        kept = point(self.table, plan, _RECORD)
-        if kept is None or kept["commits"] != commit:
-            raise Conflict("it is stored, and somebody else has built on it since")
-        return tag_of(kept)
+        row = {"PartitionKey": plan, "RowKey": _RECORD, **pieces(_shown(record))}
+        return save_on_tag(self.table, (row, tag))
 
 
 def _shown(record: PlanRecord) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from shared.domain.hours import BusinessTime
-from shared.domain.plan import Rules, rules_hash
+from shared.domain.plan import Rules, document_hash
 from shared.domain.timeline import canonical
 
 Shape = TypeVar("Shape")
@@ -27,7 +27,7 @@ def freeze(rules: Rules) -> Rules:
     """The same rules with their canonical text and its hash."""
     record = {key: value for key, value in _record(rules).items() if key not in _NAMES_THEM}
     text = canonical(record).decode("utf-8")
-    return replace(rules, text=text, hash=rules_hash(text))
+    return replace(rules, text=text, hash=document_hash(text))
 
 
 def rules_from_text(text: str) -> Rules:
@@ -38,7 +38,7 @@ def rules_from_text(text: str) -> Rules:
     record = json.loads(text)
     if not isinstance(record, dict) or record.keys() & set(_NAMES_THEM):
         raise ValueError("not frozen rules")
-    return _dataclass(Rules, record | {"text": text, "hash": rules_hash(text)})
+    return _dataclass(Rules, record | {"text": text, "hash": document_hash(text)})
 
 
 def _record(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -25,7 +25,7 @@ from shared.adapters.row_texts import gathered, spread
 from shared.adapters.table_wire import WiredTable
 from shared.domain.errors import StoreUnavailable
 from shared.domain.storm import Counted, Entry, Gathering, Kept, StormState, Told
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp, stamp_or_none
 
 MOST_FORGOTTEN = 20
 """Rows that one call drops."""
@@ -114,7 +114,7 @@ def _state_json(state: StormState) -> dict[str, Any]:
             [each.message, each.delivery, each.nth, stamp(each.at), each.page] for each in state.counted
         ],
         "gathering": state.gathering,
-        "singly_until": stamp(state.singly_until) if state.singly_until else None,
+        "singly_until": stamp_or_none(state.singly_until),
     }
 
 
@@ -123,8 +123,7 @@ def _state(found: Mapping[str, Any]) -> StormState:
         Counted(message, delivery, nth, parse_stamp(at), *page)
         for message, delivery, nth, at, *page in found["counted"]
     )
-    singly = found["singly_until"]
-    return StormState(counted, found["gathering"], parse_stamp(singly) if singly else None)
+    return StormState(counted, found["gathering"], parse_or_none(found["singly_until"]))
 
 
 def _gathering_json(gathering: Gathering) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from shared.adapters.sealing import Sealing
 from shared.adapters.sealing_texts import sealed_row
 from shared.domain.change import AlertSeen
 from shared.domain.delivery import Attempt, Delivery, Message
-from shared.domain.incident import AlertState, Head, Incident
+from shared.domain.errors import NotFound
+from shared.domain.incident import AlertState, Head, Incident, parse_incident_id
 from shared.domain.journal import Journal
-from shared.domain.timeline import Event, Text, parse_stamp, stamp
+from shared.domain.timeline import Event, Text, parse_or_none, parse_stamp, stamp, stamp_or_none
 from shared.ports import AlertRow
 
 Row = dict[str, Any]
@@ -28,6 +29,14 @@ _SET_WHEN_SENT = (
     "holder", "timezone",
 )  # fmt: skip
 """Of a message: not stored, as they are made anew for each try."""
+
+
+def place_of(incident_id: str) -> tuple[str, int]:
+    """The partition of its rows, and its number there. Raises NotFound for what is no id."""
+    place = parse_incident_id(incident_id)
+    if place is None:
+        raise NotFound(f"there is no incident {incident_id}")
+    return place
 
 
 def incident_key(n: int) -> str:
@@ -201,7 +210,7 @@ def delivery_row(partition: str, key: str, delivery: Delivery) -> Row:
             "status": a.status,
             "id": a.provider_id,
             "error": a.error,
-            "sent": _stamp(a.sent_at),
+            "sent": stamp_or_none(a.sent_at),
         }
         for a in delivery.attempts
     ]
@@ -219,7 +228,7 @@ def delivery_of(row: Mapping[str, Any]) -> Delivery:
     message["rung"] = tuple(message["rung"]) if message.get("rung") else None
     doc["message"] = Message(**message)
     doc["attempts"] = tuple(
-        Attempt(parse_stamp(a["at"]), a["ok"], a["status"], a["id"], a["error"], _instant(a.get("sent")))
+        Attempt(parse_stamp(a["at"]), a["ok"], a["status"], a["id"], a["error"], parse_or_none(a.get("sent")))
         for a in doc["attempts"]
     )
     doc |= {"owed_at": parse_stamp(doc["owed_at"]), "due_at": parse_stamp(doc["due_at"])}
@@ -233,7 +242,7 @@ def journal_row(partition: str, journal: Journal, commits: str) -> Row:
         "RowKey": "i|",
         "length": journal.length,
         "head": journal.head,
-        "recorded_at": _stamp(journal.recorded_at) or "",
+        "recorded_at": stamp_or_none(journal.recorded_at) or "",
         "version": journal.version,
         "week": journal.week,
         "commits": commits,
@@ -258,11 +267,3 @@ def _unpack_state(text: str) -> tuple[str, AlertState]:
     fingerprint, letter, micros, count = text.split(":")
     started = _EPOCH + timedelta(microseconds=int(micros))
     return fingerprint, AlertState(letter == "F", started, int(count))
-
-
-def _stamp(instant: datetime | None) -> str | None:
-    return stamp(instant) if instant else None
-
-
-def _instant(text: str | None) -> datetime | None:
-    return parse_stamp(text) if text else None

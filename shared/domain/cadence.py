@@ -13,7 +13,7 @@ from shared.domain.hours import in_local_words
 from shared.domain.incident import OUTSIDE, UpdateDue
 from shared.domain.matrix import Audience, Updates
 from shared.domain.telling import Telling
-from shared.domain.timeline import Text, stamp
+from shared.domain.timeline import Text, stamp, stamp_or_none
 
 Progress = Literal["investigating", "identified", "monitoring", "resolved"]
 
@@ -88,7 +88,7 @@ def post_update(draft: Draft, actor: str, command: PostUpdate) -> None:
     data = {
         "status": command.progress,
         "audiences": audiences,
-        "next_due": {audience: stamp(due) if due else None for audience, due in following.items()},
+        "next_due": {audience: stamp_or_none(due) for audience, due in following.items()},
     }
     event = draft.event("status-updated", actor, data, text=command.text)
     kept = [each for each in incident.updates if each.audience not in audiences]

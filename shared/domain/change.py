@@ -353,8 +353,3 @@ def message_about(incident: Incident, kind: Kind, reason: str) -> Message:
 def looks(incident: Incident) -> str:
     """What changes where the incident is shown, in one word."""
     return f"{incident.status}|{incident.severity}|{incident.acknowledged_by or ''}"
-
-
-def stamp_or_none(instant: datetime | None) -> str | None:
-    """`stamp`, with None for None, as event data carries it."""
-    return stamp(instant) if instant else None

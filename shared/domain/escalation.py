@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from shared.domain.briefing import span_in_words
 from shared.domain.cadence import lapse_update, remind
 from shared.domain.catching_up import catch_up
-from shared.domain.change import MOST_ROWS, RESERVE, TOCSIN, Change, Draft, looks, stamp_or_none
+from shared.domain.change import MOST_ROWS, RESERVE, TOCSIN, Change, Draft, looks
 from shared.domain.deadlines import Lapse, dues, span_after
 from shared.domain.delivery import PAGES, Delivery
 from shared.domain.incident import SHOWN_KEPT, Incident
@@ -18,7 +18,7 @@ from shared.domain.opening import closing_rows, declare_lapsed, end_drill
 from shared.domain.plan import LIVE, Directory, Rules
 from shared.domain.review import chase_items, lapse_review
 from shared.domain.telling import HEAR_THE_END, Telling
-from shared.domain.timeline import Event, stamp
+from shared.domain.timeline import Event, stamp, stamp_or_none
 from shared.domain.ways import ways
 from shared.domain.week import next_week_start, week_of
 

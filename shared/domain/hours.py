@@ -56,14 +56,6 @@ def after(start: datetime, span: Span, hours: BusinessHours | None, timezone: st
         raise ValueError("the end of that window is outside the calendar") from None
 
 
-def is_business(instant: datetime, hours: BusinessHours | None, timezone: str) -> bool:
-    """Whether an instant is business time; the opening is, the closing is not."""
-    if hours is None:
-        return True
-    opens, closes = _opening(local_day(instant, timezone), hours, timezone)
-    return opens <= instant < closes
-
-
 def is_business_day(day: date, hours: BusinessHours | None) -> bool:
     """Whether people work on a local date at all."""
     return hours is None or (day.weekday() in hours.days and day.isoformat() not in hours.holidays)

@@ -16,7 +16,7 @@ from shared.domain.incident import MOST_ALERTS, MOST_WAITS, AlertState, Head, He
 from shared.domain.opening import closing_rows
 from shared.domain.plan import Directory, Rules
 from shared.domain.severity import raise_severity
-from shared.domain.timeline import stamp
+from shared.domain.timeline import stamp, stamp_or_none
 
 Action = Literal["opened", "updated", "resolved", "pending", "suppressed", "ignored"]
 MOST_IN_ONE_CHANGE = 50
@@ -326,7 +326,7 @@ def folded(dispositions: Sequence[Disposition]) -> list[dict[str, str | int | No
     counts: dict[tuple[str, str, str | None, str, str, str], int] = {}
     for entry in dispositions:
         alert = entry.signal.alert
-        ended = stamp(alert.ended_at) if alert.ended_at else None
+        ended = stamp_or_none(alert.ended_at)
         state = "firing" if alert.firing else "resolved"
         key = (alert.fingerprint, stamp(alert.started_at), ended, state, entry.action, entry.rule[:120])
         counts[key] = counts.get(key, 0) + 1

@@ -8,7 +8,7 @@ from datetime import datetime
 from shared.domain import review
 from shared.domain.cadence import start_updates
 from shared.domain.catching_up import catch_up
-from shared.domain.change import MOST_TOLD, TOCSIN, Draft, stamp_or_none
+from shared.domain.change import MOST_TOLD, TOCSIN, Draft
 from shared.domain.deadlines import span_after
 from shared.domain.hours import Span
 from shared.domain.incident import Held, Incident
@@ -17,7 +17,7 @@ from shared.domain.plan import Directory, Rules
 from shared.domain.roles import assign_roles
 from shared.domain.sla import Clock
 from shared.domain.telling import Telling
-from shared.domain.timeline import Text, stamp
+from shared.domain.timeline import Text, stamp, stamp_or_none
 from shared.domain.week import next_week_start
 
 

@@ -386,8 +386,8 @@ class Plan:
     """The whole file, as canonical JSON."""
 
 
-def rules_hash(text: str) -> str:
-    """The name of frozen rules: SHA-256 of their canonical text."""
+def document_hash(text: str) -> str:
+    """The name of a plan's document, or of frozen rules: SHA-256 of the canonical text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 

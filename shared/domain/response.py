@@ -10,7 +10,7 @@ from typing import Literal
 from shared.domain import opening
 from shared.domain.answering import Through
 from shared.domain.cadence import PostUpdate, post_update
-from shared.domain.change import Change, Draft, stamp_or_none
+from shared.domain.change import Change, Draft
 from shared.domain.checklist import Tick, check_closing, tick
 from shared.domain.deadlines import span_after
 from shared.domain.errors import Fault, InvalidInput, NotFound, Refused
@@ -24,7 +24,7 @@ from shared.domain.review import ChangeItem, WriteReview, change_item, write
 from shared.domain.roles import HandOver, hand_over
 from shared.domain.severity import SetSeverity, set_severity
 from shared.domain.telling import Telling
-from shared.domain.timeline import Event, Text
+from shared.domain.timeline import Event, Text, stamp_or_none
 
 NoteKind = Literal["note", "action-taken", "cause", "mitigation", "impact", "assistance-needed"]
 COMMANDS_KEPT = 16

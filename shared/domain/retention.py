@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from shared.domain.incident import Incident
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp, stamp_or_none
 
 What = Literal["texts", "incident", "journal"]
 LEAST_FOR_TEXTS = timedelta(days=7)
@@ -61,7 +61,7 @@ class Hold:
             "reference": self.reference,
             "placed_at": stamp(self.placed_at),
             "placed_by": self.placed_by,
-            "released_at": stamp(self.released_at) if self.released_at else None,
+            "released_at": stamp_or_none(self.released_at),
             "released_by": self.released_by,
         }
 
@@ -89,14 +89,13 @@ class Counts:
 
 def read_hold(entry: Mapping[str, Any]) -> Hold:
     """The inverse of `Hold.entry`."""
-    released_at = entry["released_at"]
     return Hold(
         entry["id"],
         entry["incident"],
         entry["reference"],
         parse_stamp(entry["placed_at"]),
         entry["placed_by"],
-        parse_stamp(released_at) if released_at else None,
+        parse_or_none(entry["released_at"]),
         entry["released_by"],
     )
 
@@ -147,7 +146,7 @@ def purged(
     return {
         "what": what,
         "incident": subject,
-        "resolved_at": None if since is None else stamp(since),
+        "resolved_at": stamp_or_none(since),
         "keep_days": keep // timedelta(days=1),
         "events": counts.events,
         "texts": counts.texts,

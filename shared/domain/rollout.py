@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from shared.domain.change import TOCSIN
 from shared.domain.errors import Refused
-from shared.domain.plan import Plan
-from shared.domain.timeline import stamp
+from shared.domain.plan import Plan, document_hash
+from shared.domain.timeline import stamp, stamp_or_none
 
 MOST_CHANGED = 100
 """Paths that one event lists."""
@@ -124,11 +124,6 @@ class Deployment:
     commit: str
     actor: str
     since: datetime
-
-
-def document_hash(document: str) -> str:
-    """The name of a plan's document."""
-    return hashlib.sha256(document.encode("utf-8")).hexdigest()
 
 
 def leaves_of(document: str, salt: str, deepest: int = DEEPEST) -> Leaves:
@@ -270,7 +265,7 @@ def _on(record: PlanRecord, stand: Stand, why: Why, actor: str, now: datetime) -
         "from": record.stable,
         "to": stand.rules,
         "percent": 100 if last else stand.stages[stand.stage + 1],
-        "until": None if until is None else stamp(until),
+        "until": stamp_or_none(until),
         "why": why,
         "figures": shown(stand.figures),
     }

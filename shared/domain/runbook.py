@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from shared.domain.alert import Alert
-from shared.domain.classification import matches
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan, RunbookRule
 
@@ -38,11 +36,6 @@ class Runbook:
     """What it says of its severity, in its own words."""
     skeleton: bool = False
     """Whether it says of itself that its steps are still to be written by those who run the service."""
-
-
-def runbook_for(rules: Sequence[RunbookRule], alert: Alert, service: str) -> str | None:
-    """The name of the runbook for an alert about a service; the first rule that matches."""
-    return next((rule.runbook for rule in rules if matches(rule.when, alert, service)), None)
 
 
 def runbook_of(rules: Sequence[RunbookRule], name: str, service: str, source: str | None) -> str | None:

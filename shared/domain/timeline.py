@@ -56,6 +56,16 @@ def parse_stamp(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def stamp_or_none(instant: datetime | None) -> str | None:
+    """`stamp` of an instant that there may not be."""
+    return None if instant is None else stamp(instant)
+
+
+def parse_or_none(text: str | None) -> datetime | None:
+    """Its inverse; an empty text is none, too."""
+    return parse_stamp(text) if text else None
+
+
 def canonical(value: Mapping[str, Any]) -> bytes:
     """The one JSON form that is hashed and exported: keys sorted, no spaces, UTF-8."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import date, datetime, timedelta
+
+from shared.domain.hours import at_local, local_day
 
 _WEEK = re.compile(r"([0-9]{4})-W([0-9]{2})")
 _SEVEN_DAYS = timedelta(days=7)
@@ -16,14 +16,8 @@ def week_of(instant: datetime, timezone: str) -> str:
 
     Raises ValueError for an unknown time zone.
     """
-    local = instant.astimezone(_zone(timezone)).date()
-    monday = local - timedelta(days=local.weekday())
-    # A clock set back across midnight shows the old date twice; the week's bounds decide, not the date.
-    if instant < _midnight(monday, timezone):
-        return _name(monday - _SEVEN_DAYS)
-    if instant >= _midnight(monday + _SEVEN_DAYS, timezone):
-        return _name(monday + _SEVEN_DAYS)
-    return _name(monday)
+    day = local_day(instant, timezone)
+    return _name(day - timedelta(days=day.weekday()))
 
 
 def week_bounds(week: str, timezone: str) -> tuple[datetime, datetime]:
@@ -33,7 +27,7 @@ def week_bounds(week: str, timezone: str) -> tuple[datetime, datetime]:
     """
     monday = _monday(week)
     try:
-        return _midnight(monday, timezone), _midnight(monday + _SEVEN_DAYS, timezone)
+        return at_local(monday, 0, timezone), at_local(monday + _SEVEN_DAYS, 0, timezone)
     except OverflowError:
         raise ValueError(f"{week} is outside the calendar") from None
 
@@ -73,17 +67,3 @@ def _monday(week: str) -> date:
 def _name(monday: date) -> str:
     year, week, _ = monday.isocalendar()
     return f"{year:04}-W{week:02}"
-
-
-@lru_cache(maxsize=1024)
-def _midnight(day: date, timezone: str) -> datetime:
-    """Start of a local day in UTC: the first midnight where it comes twice, the jump where it is skipped."""
-    return datetime(day.year, day.month, day.day, tzinfo=_zone(timezone)).astimezone(UTC)
-
-
-@lru_cache(maxsize=64)
-def _zone(timezone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{timezone!r} is no IANA time zone") from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from shared.domain.timeline import GENESIS, Event, parse_stamp
+from shared.domain.timeline import GENESIS, Event, parse_or_none
 from shared.kpi.aftermath import Aftermath
 from shared.kpi.attestation import Watch
 from shared.kpi.clocks import Clock
@@ -30,6 +32,14 @@ class Incident:
     opened_at: datetime
     acknowledged_at: datetime | None
     resolved_at: datetime | None
+    first_told_at: datetime | None
+    """When a provider first took a message to somebody inside."""
+    mitigated_at: datetime | None
+    """Before its first resolution."""
+    resolved_by: str | None
+    """By whom that resolution was."""
+    code: str | None
+    """Closing code that the person gave."""
     reopened: int
     alerts: int
     escalations: int
@@ -71,12 +81,18 @@ class Round:
     acknowledged_at: datetime | None = None
     mitigated_at: datetime | None = None
     """Before it was first resolved."""
-    resolved_at: datetime | None = None
+    resolution: Event | None = None
+    """The first one."""
 
     @property
     def clocks(self) -> tuple[Clock, Clock, Clock]:
         """All three."""
         return self.respond, self.resolve, self.answer
+
+    @property
+    def resolved_at(self) -> datetime | None:
+        """When it was first resolved."""
+        return None if self.resolution is None else self.resolution.recorded_at
 
 
 @dataclass
@@ -99,8 +115,8 @@ class Reading:
     escalations: int = 0
     dispositions: dict[tuple[str, str], tuple[int, datetime]] = field(default_factory=dict)
     breaches: list[tuple[str, datetime, datetime]] = field(default_factory=list)
-    told: bool = False
-    """Whether somebody inside has been told."""
+    told_at: datetime | None = None
+    """When somebody inside was first told."""
     heard_of: set[str] = field(default_factory=set)
     """Deliveries of which there was a receipt."""
     facts: list[Fact] = field(default_factory=list)
@@ -162,8 +178,8 @@ class Reading:
             Round(
                 at,
                 suffix,
-                Clock("respond", instant_or_none(data.get("respond_due")), at),
-                Clock("resolve", instant_or_none(data.get("resolve_due")), at),
+                Clock("respond", parse_or_none(data.get("respond_due")), at),
+                Clock("resolve", parse_or_none(data.get("resolve_due")), at),
                 Clock("answer", answer_due, at),
             )
         )
@@ -252,6 +268,7 @@ class Reading:
         if self.opened is None:
             return None
         first, data = self.rounds[0], self.opened.data
+        ended: Mapping[str, Any] = {} if first.resolution is None else first.resolution.data
         return Incident(
             name=data["name"],
             service=data["service"],
@@ -261,6 +278,10 @@ class Reading:
             opened_at=first.started_at,
             acknowledged_at=first.acknowledged_at,
             resolved_at=first.resolved_at,
+            first_told_at=self.told_at,
+            mitigated_at=first.mitigated_at,
+            resolved_by=ended.get("by"),
+            code=ended.get("code"),
             reopened=len(self.rounds) - 1,
             alerts=self.alerts,
             escalations=self.escalations,
@@ -280,8 +301,3 @@ _MEASURED_BY = {
     "answer": ("first_response_met", "first_response_within_5m"),
 }
 """Metric and KPI of each clock."""
-
-
-def instant_or_none(value: str | None) -> datetime | None:
-    """`parse_stamp`, with None for None."""
-    return None if value is None else parse_stamp(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from shared.domain.timeline import Event, parse_stamp, stamp
+from shared.domain.timeline import Event, parse_stamp, stamp, stamp_or_none
 from shared.kpi.aftermath import LIVE
 from shared.kpi.csv_cells import Cells, text
 
@@ -24,7 +24,7 @@ COLUMNS = {
     "done_at": "when it was last done; empty where it is not done",
     "overdue": "1: still to be done and past its due instant at the week's end; otherwise 0",
 }
-TYPES = ("action-item", "action-item-overdue")
+TYPES = ("action-item",)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Items:
 
     def take(self, event: Event) -> None:
         """Any event."""
-        if event.type != "action-item":
+        if event.type not in TYPES:
             return
         name, status, at = str(event.data["item"]), event.data["status"], event.recorded_at
         item = self.found.setdefault(name, _Item(at, event))
@@ -75,6 +75,6 @@ class Items:
             data["status"],
             stamp(item.created),
             stamp(item.last.recorded_at),
-            None if item.done_at is None else stamp(item.done_at),
+            stamp_or_none(item.done_at),
             int(data["status"] in LIVE and parse_stamp(data["due"]) < end),
         )

@@ -21,11 +21,6 @@ COLUMNS = {
 }
 
 
-def header() -> bytes:
-    """The first line."""
-    return line(COLUMNS)
-
-
 class AuditRows:
     """Numbers the rows of one file."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,13 +62,11 @@ class Compilation:
         for spool in self._open():
             spool.close()
 
-    def read(
-        self, subjects: Sequence[str], events_of: Callable[[str], Iterable[Event]], progress: Progress
-    ) -> None:
-        """Read every timeline; those that do not belong to the week leave no trace."""
-        for number, subject in enumerate(subjects, start=1):
-            self._take(subject, events_of(subject))
-            progress(number, len(subjects))
+    def read(self, timelines: Iterable[tuple[str, Iterable[Event]]], of: int, progress: Progress) -> None:
+        """Read every timeline, so many, by subject; those not of the week leave no trace."""
+        for number, (subject, events) in enumerate(timelines, start=1):
+            self._take(subject, events)
+            progress(number, of)
         for spool in self._open():
             spool.close()
             self.done[spool.name] = spool
@@ -110,7 +108,7 @@ class Compilation:
             return
         lines.keep()
         read = self.evidence.settle(subject)
-        self.incidents.write(incidents_csv.row(account, read.outcome))
+        self.incidents.write(incidents_csv.row(account))
         self.drills.write(drills_csv.row(account))
         self.audit.write(b"".join(self.ids.of(account)))
         self.tally.add(account)

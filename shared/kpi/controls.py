@@ -9,6 +9,20 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from shared.kpi import (
+    access_csv,
+    action_items_csv,
+    alerts_csv,
+    deliveries_csv,
+    drills_csv,
+    escalations_csv,
+    incidents_csv,
+    oncall_coverage_csv,
+    plan_changes_csv,
+    reviews_csv,
+    suppressions_csv,
+)
+
 EVERY = "*"
 """In place of types: a file that derives from every event."""
 
@@ -24,7 +38,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a file proves, and the types of the events that it is made of."""
+    """What a file proves, and the types of the events that its rows are read from."""
 
     types: tuple[str, ...]
     proves: str
@@ -36,58 +50,41 @@ PROOFS: Mapping[str, Proof] = {
     ),
     "baseline.json": Proof((), "what earlier weeks were like, and so whether response grows slower"),
     "incidents.csv": Proof(
-        (
-            "opened",
-            "severity-raised",
-            "severity-changed",
-            "acknowledged",
-            "resolved",
-            "reopened",
-            "first-told",
-        ),
+        incidents_csv.TYPES,
         "which events were judged to be incidents, how grave, by whose rules, and when each was over",
     ),
-    "drills.csv": Proof(("drill-opened", "drill-missed"), "that the response was rehearsed, and how it went"),
+    "drills.csv": Proof(drills_csv.TYPES, "that the response was rehearsed, and how it went"),
     "alerts.csv": Proof(
-        ("alerts", "dispositions"), "that every alert was judged, what became of it and which rule decided"
+        alerts_csv.TYPES, "that every alert was judged, what became of it and which rule decided"
     ),
     "escalations.csv": Proof(
-        ("escalated", "step-passed", "escalated-manually", "informed", "exhausted"),
+        escalations_csv.TYPES,
         "that unanswered incidents went on to others, when that was due and how late it was",
     ),
     "deliveries.csv": Proof(
-        ("delivered", "delivery-failed", "delivery-withdrawn", "receipt"),
+        deliveries_csv.TYPES,
         "who was told of what, by which way and when, and what could not be delivered",
     ),
     "suppressions.csv": Proof(
-        ("alerts", "dispositions", "held-back", "step-passed", "delivery-withdrawn"),
+        suppressions_csv.TYPES,
         "what people were not told, and by which rule",
     ),
     "plan_changes.csv": Proof(
-        ("plan-changed", "rollout-started", "rollout-advanced", "rollout-ended"),
+        plan_changes_csv.TYPES,
         "that the response plan is kept up, who changed it, and that a change was tried before it ruled",
     ),
     "oncall_coverage.csv": Proof(
-        ("on-call", "coverage-gap"), "that somebody was responsible at every hour, or when nobody was"
+        oncall_coverage_csv.TYPES, "that somebody was responsible at every hour, or when nobody was"
     ),
     "action_items.csv": Proof(
-        ("action-item", "action-item-overdue"), "that what was learned is given to somebody and carried out"
+        action_items_csv.TYPES, "that what was learned is given to somebody and carried out"
     ),
     "reviews.csv": Proof(
-        ("review-required", "review-reminded", "review-overdue", "review-noted", "review-completed"),
+        reviews_csv.TYPES,
         "that incidents were looked back on in time",
     ),
     "access.csv": Proof(
-        (
-            "accessed",
-            "link-made",
-            "export-compiled",
-            "export-announced",
-            "erased",
-            "held",
-            "hold-released",
-            "purged",
-        ),
+        access_csv.TYPES,
         "who read the records, and that none was erased or purged without a trace",
     ),
     "audit.csv": Proof((EVERY,), "each measured fact behind each figure, with clocks that ran ahead named"),
@@ -180,7 +177,9 @@ def _lines() -> Iterator[str]:
     yield "Written from `shared/kpi/controls.py` by `python -m shared.kpi.controls > docs/controls.md`."
     yield ""
     yield "Which files of a weekly export bear on which control. Titles are in this project's own words;"
-    yield "the standards say it in theirs. In a bundle, `controls.csv` counts events and rows."
+    yield "the standards say it in theirs. In a bundle, `controls.csv` counts rows, and the week's events of"
+    yield "the types below, whatever timeline they stand in: those of a drill count for `incidents.csv` as"
+    yield "well, and those of any other incident for `drills.csv`."
     yield ""
     yield "| control | asks that | files |"
     yield "|---|---|---|"
@@ -189,7 +188,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## What each file proves"
     yield ""
-    yield "| file | proves | made of events |"
+    yield "| file | proves | rows are read from |"
     yield "|---|---|---|"
     for file, proof in PROOFS.items():
         types = ", ".join("every one" if type == EVERY else f"`{type}`" for type in proof.types)

@@ -12,9 +12,10 @@ COLUMNS = {
     "control": "of SOC 2 (trust services criteria) or ISO 27001:2022, annex A",
     "title": "what it asks, in words of this project",
     "file": "of the bundle that bears on it",
-    "event_types": "of which that file is made; `*`: of every event",
+    "event_types": "of events that its rows are read from, those apart of which only `drill`, "
+    "`timeline_length` and `head_hash` tell; `*`: every one",
     "proves": "what that file proves",
-    "events": "how many such events were recorded in the week",
+    "events": "how many events of these types the week has, whatever timeline they stand in",
     "rows": "how many rows, or lines, that file has; empty where it has none",
 }
 

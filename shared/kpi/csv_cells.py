@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from shared.domain.timeline import Event, stamp
 from shared.kpi.clocks import Clock
@@ -29,11 +28,6 @@ def neutral(text: str) -> str:
     return _FORMULA.sub(r"\1\2'\3", _CONTROL.sub(" ", text))
 
 
-def instant(at: datetime | None) -> str | None:
-    """The cell of an instant that there may not be."""
-    return None if at is None else stamp(at)
-
-
 def verdict(clock: Clock) -> int | None:
     """The cell of a clock: 1 met, 0 missed, otherwise empty."""
     return {"met": 1, "missed": 0}.get(clock.outcome)
@@ -46,8 +40,8 @@ def text(value: object) -> str | int | None:
     if isinstance(value, int):
         return int(value)
     if isinstance(value, Mapping):
-        return " ".join(f"{key}={_word(value[key])}" for key in sorted(value))
-    return " ".join(_word(one) for one in value) if isinstance(value, list | tuple) else str(value)
+        return " ".join(f"{key}={word(value[key])}" for key in sorted(value))
+    return " ".join(word(one) for one in value) if isinstance(value, list | tuple) else str(value)
 
 
 def place(event: Event) -> tuple[str, int, str]:
@@ -63,7 +57,8 @@ PLACE = {
 """Words for those."""
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
+    """The same where it is part of a cell: a text, empty for None."""
     found = text(value)
     return "" if found is None else str(found)
 

@@ -282,6 +282,7 @@ DEFINITIONS: tuple[Definition, ...] = (
     *OF_WATCH,
     *OF_CHANGE,
 )
+BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 
 TARGETS: frozenset[str] = frozenset(one.target_name for one in DEFINITIONS if one.target)
 """Every name under which a plan may state a target."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 _EACH = "each `{}`"
 _CLOCK = "each {} clock that is met (1) or missed (0); at its decision"
-_NTH = "the {} of a round"
 
 DERIVED: Mapping[str, str] = {
     "incident_open_at_start": "state before F is open or acknowledged; at F",

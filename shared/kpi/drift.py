@@ -19,6 +19,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any, Literal
 
+from shared.kpi.figures import rounded
+
 EXACT = 200_000
 """Product of the sizes up to which p is counted."""
 ALPHA = Fraction(1, 100)
@@ -60,7 +62,7 @@ def compare(now: Sequence[int], before: Sequence[int]) -> Comparison:
     distance = max(below, above)
     p = exact_p(n, m, distance) if n * m <= EXACT else limit_p(n, m, distance)
     return Comparison(
-        _rounded(float(Fraction(distance, n * m))), _rounded(p), "higher" if above >= below else "lower"
+        rounded(float(Fraction(distance, n * m))), rounded(p), "higher" if above >= below else "lower"
     )
 
 
@@ -135,7 +137,3 @@ def _shown(found: Comparison) -> dict[str, Any]:
 def _enough(measure: str, now: Sequence[int], before: Sequence[int]) -> bool:
     least_now, least_before = LEAST[measure]
     return len(now) >= least_now and len(before) >= least_before
-
-
-def _rounded(number: float) -> float:
-    return float(f"{number:.6g}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from shared.domain.timeline import stamp, stamp_or_none
 from shared.kpi.account import Account
-from shared.kpi.csv_cells import instant, line, verdict
+from shared.kpi.csv_cells import line, verdict
 
 NAME = "drills.csv"
 COLUMNS = {
@@ -18,10 +19,16 @@ COLUMNS = {
     "respond_met": "1 met, 0 missed, empty: no target, or not decided",
 }
 
-
-def header() -> bytes:
-    """The first line."""
-    return line(COLUMNS)
+TYPES: tuple[str, ...] = (
+    "opened",
+    "severity-raised",
+    "severity-changed",
+    "acknowledged",
+    "acknowledgement-expired",
+    "resolved",
+    "reopened",
+    "breached",
+)
 
 
 def row(account: Account) -> bytes:
@@ -36,9 +43,9 @@ def row(account: Account) -> bytes:
             incident.service,
             incident.severity,
             incident.state,
-            instant(incident.opened_at),
-            instant(incident.acknowledged_at),
-            instant(incident.resolved_at),
+            stamp(incident.opened_at),
+            stamp_or_none(incident.acknowledged_at),
+            stamp_or_none(incident.resolved_at),
             verdict(incident.respond),
         )
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shared.domain.timeline import Event, stamp
+from shared.domain.timeline import Event, stamp_or_none
 from shared.kpi import (
     access_csv,
     action_items_csv,
@@ -22,7 +22,6 @@ from shared.kpi import (
 )
 from shared.kpi.bundle import Spool
 from shared.kpi.csv_cells import Cells, line
-from shared.kpi.incidents_csv import Outcome
 
 _AT_ONCE = (
     alerts_csv,
@@ -46,7 +45,6 @@ class Subject:
         self.first = 0
         """Number of its first event in the week; 0: none."""
         self.drill = ""
-        self.outcome = Outcome()
         self.deliveries = deliveries_csv.Deliveries()
         self.items = action_items_csv.Items(start)
         self.reviews = reviews_csv.Reviews(start)
@@ -58,7 +56,6 @@ class Subject:
             self.first = event.seq
         if event.type == "opened":
             self.drill = event.data.get("drill") or ""
-        self.outcome.take(event)
         self.deliveries.take(event, self.drill, in_week=in_week)
         self.items.take(event)
         self.reviews.take(event)
@@ -109,8 +106,8 @@ class Evidence:
             "events": {
                 "total": self._total,
                 "in_week": self.of_type.total(),
-                "first_recorded_at": None if first is None else stamp(first),
-                "last_recorded_at": None if last is None else stamp(last),
+                "first_recorded_at": stamp_or_none(first),
+                "last_recorded_at": stamp_or_none(last),
             },
             "plans": sorted(self._plans),
         }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from shared.domain.timeline import Event, parse_stamp
-from shared.kpi.account import Account, Reading, instant_or_none
+from shared.domain.timeline import Event, parse_or_none, parse_stamp
+from shared.kpi.account import Account, Reading
 from shared.kpi.attestation import Watch
 
 
@@ -55,8 +55,8 @@ def _reopened(reading: Reading, event: Event) -> None:
 def _severity_changed(reading: Reading, event: Event) -> None:
     reading.severity = event.data["to"]
     this = reading.rounds[-1]
-    this.respond.move(instant_or_none(event.data.get("respond_due")), event.recorded_at)
-    this.resolve.move(instant_or_none(event.data.get("resolve_due")), event.recorded_at)
+    this.respond.move(parse_or_none(event.data.get("respond_due")), event.recorded_at)
+    this.resolve.move(parse_or_none(event.data.get("resolve_due")), event.recorded_at)
 
 
 def _acknowledged(reading: Reading, event: Event) -> None:
@@ -87,14 +87,14 @@ def _resolved(reading: Reading, event: Event) -> None:
             clock.meet(event.recorded_at)
         clock.void(event.recorded_at)
     if this.resolved_at is None:
-        this.resolved_at = event.recorded_at
+        this.resolution = event
         seconds = _seconds(this.started_at, event.recorded_at)
         reading.add(event.recorded_at, f"time_to_resolve{this.suffix}_seconds", seconds, by)
         if this.acknowledged_at is None:
             _exclude(reading, event, f"time_to_acknowledge{this.suffix}", "resolved-unacknowledged")
         if this.mitigated_at is None and not this.suffix:
             _exclude(reading, event, "time_to_mitigate", "resolved-unmitigated")
-        if not this.suffix and not reading.told:
+        if not this.suffix and reading.told_at is None:
             reading.add(event.recorded_at, "incident_untold")
 
 
@@ -158,10 +158,10 @@ def _action_item(reading: Reading, event: Event) -> None:
 
 
 def _first_told(reading: Reading, event: Event) -> None:
-    if not reading.told:
+    if reading.told_at is None:
+        reading.told_at = event.occurred_at
         seconds = _seconds(reading.rounds[0].started_at, event.occurred_at)
         reading.add(event.recorded_at, "time_to_first_told_seconds", max(0, seconds))
-    reading.told = True
 
 
 def _receipt(reading: Reading, event: Event) -> None:

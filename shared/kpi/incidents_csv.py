@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
-from shared.domain.timeline import Event, stamp
+from shared.domain.timeline import stamp, stamp_or_none
 from shared.kpi.account import Account
-from shared.kpi.csv_cells import instant, line, text, verdict
+from shared.kpi.csv_cells import line, text, verdict
+from shared.kpi.csv_rows import cells_of
 
 NAME = "incidents.csv"
 COLUMNS = {
@@ -42,46 +40,30 @@ COLUMNS = {
 }
 
 
-def header() -> bytes:
-    """The first line."""
-    return line(COLUMNS)
+TYPES: tuple[str, ...] = (
+    "opened",
+    "severity-raised",
+    "severity-changed",
+    "acknowledged",
+    "acknowledgement-expired",
+    "resolved",
+    "reopened",
+    "breached",
+    "alerts",
+    "escalated",
+    "escalated-manually",
+    "first-told",
+    "noted",
+    "status-updated",
+    "review-required",
+    "review-completed",
+    "action-item",
+)
 
 
-@dataclass
-class Outcome:
-    """How an incident went on from its opening to its first resolution or reopening, beside its clocks."""
-
-    opened: bool = False
-    over: bool = False
-    first_told_at: datetime | None = None
-    mitigated_at: datetime | None = None
-    resolved: Event | None = None
-
-    def take(self, event: Event) -> None:
-        """Any event of its timeline."""
-        if event.type == "opened":
-            self.opened = True
-        elif not self.opened:
-            return
-        elif event.type == "first-told" and self.first_told_at is None:
-            self.first_told_at = event.occurred_at
-        elif self.over:
-            return
-        elif event.type in ("resolved", "reopened"):
-            self.over = True
-            self.resolved = event if event.type == "resolved" else None
-        elif self.mitigated_at is None and _mitigates(event):
-            self.mitigated_at = event.recorded_at
-
-
-def _mitigates(event: Event) -> bool:
-    noted = event.type == "noted" and event.data.get("kind") == "mitigation"
-    return noted or (event.type == "status-updated" and event.data.get("status") == "monitoring")
-
-
-def row(account: Account, outcome: Outcome | None = None) -> bytes:
+def row(account: Account) -> bytes:
     """The row of one incident; nothing for a drill, a journal, and what is not an incident yet."""
-    incident, outcome = account.incident, outcome or Outcome()
+    incident = account.incident
     if incident is None or incident.drill is not None:
         return b""
     return line(
@@ -93,21 +75,21 @@ def row(account: Account, outcome: Outcome | None = None) -> bytes:
             incident.source,
             incident.state,
             stamp(incident.opened_at),
-            instant(outcome.first_told_at),
-            instant(incident.acknowledged_at),
-            instant(outcome.mitigated_at),
-            instant(incident.resolved_at),
-            text(outcome.resolved and outcome.resolved.data.get("by")),
-            text(outcome.resolved and outcome.resolved.data.get("code")),
+            stamp_or_none(incident.first_told_at),
+            stamp_or_none(incident.acknowledged_at),
+            stamp_or_none(incident.mitigated_at),
+            stamp_or_none(incident.resolved_at),
+            text(incident.resolved_by),
+            text(incident.code),
             incident.reopened,
             incident.alerts,
             incident.escalations,
-            instant(incident.respond.due),
-            instant(incident.resolve.due),
+            stamp_or_none(incident.respond.due),
+            stamp_or_none(incident.resolve.due),
             verdict(incident.respond),
             verdict(incident.resolve),
-            instant(incident.review_due),
-            instant(incident.review_completed_at),
+            stamp_or_none(incident.review_due),
+            stamp_or_none(incident.review_completed_at),
             incident.items_open,
             incident.rules,
             account.length,
@@ -121,17 +103,9 @@ def open_in(pieces: Iterable[bytes]) -> set[str]:
 
     Those not resolved, and those whose review is pending or that have action items to be done.
     """
-    rows = csv.DictReader(text.decode("utf-8") for text in _lines(pieces))
-    return {cells["id"] for cells in rows if cells["state"] != "resolved" or _unfinished(cells)}
+    return {cells["id"] for cells in cells_of(pieces) if cells["state"] != "resolved" or _unfinished(cells)}
 
 
 def _unfinished(cells: Mapping[str, str]) -> bool:
     pending = bool(cells.get("review_due")) and not cells.get("review_completed_at")
     return pending or cells.get("action_items_open", "0") != "0"
-
-
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole

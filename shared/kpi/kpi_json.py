@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from shared.domain.timeline import parse_stamp
 from shared.kpi.attestation import attested
+from shared.kpi.baseline import Baseline
 from shared.kpi.definition import Definition, shown
-from shared.kpi.definitions import DEFINITIONS, VERSION, digest
-from shared.kpi.figures import Figure, Slice, Tally, against, controls, figure, happened
+from shared.kpi.definitions import BY_NAME, DEFINITIONS, VERSION, digest
+from shared.kpi.figures import Slice, Tally, against, controls, figure, happened
 
 NAME = "kpi.json"
-
-_BY_NAME = {one.name: one for one in DEFINITIONS}
-
-
-class Comparison(Protocol):
-    """The weeks before, as far as figures are compared with them."""
-
-    def compared(self, definition: Definition, figure: Figure) -> dict[str, Any]:
-        """What a figure of the plan is held against, as further keys of it."""
-
-    def change(self, base: Definition, figure: Figure) -> Figure:
-        """The figure of a KPI of kind ``change``, from the KPI that it is about."""
 
 
 def render(
     period: Mapping[str, Any],
     tally: Tally,
     targets: Mapping[str, int],
-    baseline: Comparison | None = None,
-    more: Mapping[str, Any] | None = None,
+    baseline: Baseline,
+    more: Mapping[str, Any],
 ) -> bytes:
     """The file; ``period`` names plan and week, as the manifest does; ``more`` are further keys of it."""
     start, as_of = parse_stamp(period["from"]), parse_stamp(period["as_of"])
@@ -45,7 +34,7 @@ def render(
             },
             "controls": controls(tally),
             "attestation": attested(start, as_of, happened(tally.plan), tally.watches),
-            **(more or {}),
+            **more,
         }
     )
 
@@ -56,15 +45,12 @@ def pretty(value: Mapping[str, Any]) -> bytes:
     return (text + "\n").encode("utf-8")
 
 
-def _kpi(
-    definition: Definition, tally: Tally, target: int | None, baseline: Comparison | None
-) -> dict[str, Any]:
+def _kpi(definition: Definition, tally: Tally, target: int | None, baseline: Baseline) -> dict[str, Any]:
     whole, definition_shown = figure(definition, tally.plan), shown(definition)
-    if baseline is not None:
-        if definition.of is not None:
-            base = _BY_NAME[definition.of]
-            whole |= baseline.change(base, figure(base, tally.plan))
-        whole |= baseline.compared(definition, whole)
+    if definition.of is not None:
+        base = BY_NAME[definition.of]
+        whole |= baseline.change(base, figure(base, tally.plan))
+    whole |= baseline.compared(definition, whole)
     return {
         "definition": definition_shown,
         "definition_sha256": digest(definition_shown),

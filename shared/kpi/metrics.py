@@ -48,9 +48,10 @@ METRICS: Mapping[str, str] = {
     "action_item_overdue_at_end": "those of them whose due instant has passed",
     "action_item_done": "1: an action item was done",
     "drill_opened": "1: a drill was opened",
-    "drill_resolved": "1: a drill was resolved; code: by `person` or `source`",
+    "drill_resolved": "1: a drill was resolved; code: by `person`, `source` or `tocsin`",
     "drill_time_to_acknowledge_seconds": "opening of a drill to first acknowledgement by a person",
-    "drill_time_to_resolve_seconds": "opening of a drill to first resolution; code: by `person` or `source`",
+    "drill_time_to_resolve_seconds": "opening of a drill to first resolution; code: by `person`, `source` or "
+    "`tocsin`",
     "drill_respond_sla_met": "as `respond_sla_met`, of a drill",
     "drill_missed": "1: a drill was not opened, as it was found more than a day late",
     "digest_failed": "1: a digest could not be sent",

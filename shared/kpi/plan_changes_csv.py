@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.domain.timeline import Event
-from shared.kpi.csv_cells import PLACE, Cells, place, text
+from shared.kpi.csv_cells import PLACE, Cells, place, text, word
 
 NAME = "plan_changes.csv"
 COLUMNS = {
@@ -55,12 +55,5 @@ def rows(event: Event, drill: str) -> Iterator[Cells]:
 def _figures(figures: Sequence[Mapping[str, Any]] | None) -> str | None:
     keys = ("kpi", "target", "old", "new", "holds")
     return (
-        None
-        if figures is None
-        else " ".join("/".join(_word(one.get(key)) for key in keys) for one in figures)
+        None if figures is None else " ".join("/".join(word(one.get(key)) for key in keys) for one in figures)
     )
-
-
-def _word(value: object) -> str:
-    found = text(value)
-    return "" if found is None else str(found)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.domain.timeline import Event, parse_stamp, stamp
-from shared.kpi.csv_cells import Cells, instant, text
+from shared.domain.timeline import Event, parse_stamp, stamp, stamp_or_none
+from shared.kpi.csv_cells import Cells, text
 
 NAME = "reviews.csv"
 COLUMNS = {
@@ -21,10 +21,18 @@ COLUMNS = {
     "sections": "those written, in the order of their first writing",
     "completed_at": "recording of its completion",
     "withdrawn_at": "recording of the reopening, or of the next review, that took its place",
-    "in_time": "1: completed when due or before; 0: it was not; empty: withdrawn before, or not due yet",
-    "overdue_seconds": "how long after it was due it was completed, or the week ended; 0: it was not late",
+    "in_time": "1: completed when due or before; 0: later, by however little, or not yet; "
+    "empty: withdrawn until then, or not due yet",
+    "overdue_seconds": "whole seconds from `due` to its completion or withdrawal, or else to the week's end",
 }
-TYPES = ("review-required", "review-reminded", "review-overdue", "review-noted", "review-completed")
+TYPES = (
+    "review-required",
+    "review-reminded",
+    "review-overdue",
+    "review-noted",
+    "review-completed",
+    "reopened",
+)
 
 
 @dataclass
@@ -95,11 +103,11 @@ class Reviews:
             review.required.seq,
             stamp(review.required.recorded_at),
             text(review.required.data["due"]),
-            instant(review.reminded_at),
+            stamp_or_none(review.reminded_at),
             review.overdue,
             text(review.sections),
-            instant(completed),
-            instant(withdrawn),
+            stamp_or_none(completed),
+            stamp_or_none(withdrawn),
             in_time,
             late,
         )

@@ -69,16 +69,6 @@ class TextsZip:
         self._people.close()
 
 
-def lines_of(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a file that comes in pieces."""
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        yield from whole
-    if rest:
-        yield rest
-
-
 def _line(value: dict[str, Any]) -> bytes:
     """One line; what UTF-8 cannot write (half of a pair of surrogates) is escaped."""
     try:

@@ -1042,6 +1042,12 @@ class Account:
         self.opening = self.told[0] if self.told else None
         self.drill = self.opening["data"].get("drill") if self.opening else None
         self.rounds = self._rounds()
+        self.breaches = {
+            (event["data"]["clock"], event["data"]["due"])
+            for event in self.told
+            if event["type"] == "breached"
+        }
+        self.missed = self._missed()
         self.severity = ""
         for event in self.told:
             if event["type"] in ("opened", *SEVERITY):
@@ -1146,7 +1152,7 @@ class Account:
                 self.fact(at, metric, int(outcome == "met"))
             elif clock != "answer" or not each.again:
                 self._undecided(kpi, due, at or each.ended)
-            if outcome == "missed" and clock != "answer" and (clock, due) not in self._breaches():
+            if outcome == "missed" and clock != "answer" and (clock, due) not in self.breaches:
                 self.fact(at, "breach_unrecorded", 1, clock)
 
     def _unanswered(self, each: Round, answered: Event | None, ended: Event | None) -> None:
@@ -1181,13 +1187,6 @@ class Account:
                 self.fact(at, "clock_ahead")
         elif not each.again and self.drill is None:
             self.leave_out(at, "time_to_detect", "declared-by-hand")
-
-    def _breaches(self) -> set[tuple[str, str]]:
-        return {
-            (event["data"]["clock"], event["data"]["due"])
-            for event in self.told
-            if event["type"] == "breached"
-        }
 
     def _missed(self) -> set[tuple[str, str | None]]:
         verdicts = [
@@ -1266,7 +1265,7 @@ class Account:
         elif type == "escalated":
             self.fact(at, "escalated", 1, f"step-{data['step']}")
             self.fact(at, "escalation_late_seconds", data["late_seconds"], f"step-{data['step']}")
-        elif type == "breached" and (data["clock"], data["due"]) not in self._missed():
+        elif type == "breached" and (data["clock"], data["due"]) not in self.missed:
             self.fact(at, "breach_underived", 1, data["clock"])
         elif type in ("delivered", "delivery-failed"):
             self.fact(at, "delivery_succeeded", int(type == "delivered"))
@@ -1471,6 +1470,9 @@ CONTROL_FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 """What each control asks, and the files that bear on it."""
+COURSE = (
+    "opened severity-raised severity-changed acknowledged acknowledgement-expired resolved reopened breached"
+)
 PROOFS: dict[str, tuple[str, str]] = {
     "kpi.json": (
         "*",
@@ -1481,11 +1483,14 @@ PROOFS: dict[str, tuple[str, str]] = {
         "what earlier weeks were like, and so whether response grows slower",
     ),
     "incidents.csv": (
-        "opened severity-raised severity-changed acknowledged resolved reopened first-told",
+        (
+            f"{COURSE} alerts escalated escalated-manually first-told noted status-updated review-required "
+            "review-completed action-item"
+        ),
         "which events were judged to be incidents, how grave, by whose rules, and when each was over",
     ),
     "drills.csv": (
-        "drill-opened drill-missed",
+        COURSE,
         "that the response was rehearsed, and how it went",
     ),
     "alerts.csv": (
@@ -1513,11 +1518,11 @@ PROOFS: dict[str, tuple[str, str]] = {
         "that somebody was responsible at every hour, or when nobody was",
     ),
     "action_items.csv": (
-        "action-item action-item-overdue",
+        "action-item",
         "that what was learned is given to somebody and carried out",
     ),
     "reviews.csv": (
-        "review-required review-reminded review-overdue review-noted review-completed",
+        "review-required review-reminded review-overdue review-noted review-completed reopened",
         "that incidents were looked back on in time",
     ),
     "access.csv": (
@@ -1533,7 +1538,7 @@ PROOFS: dict[str, tuple[str, str]] = {
         "what happened, in order, with both its own time and that of its recording, each event sealed",
     ),
 }
-"""The types of the events that a file is made of (``*``: every one), and what it proves."""
+"""The types of the events that a file's rows are read from (``*``: every one), and what it proves."""
 ESCALATIONS = {
     "escalated": "step {step} of {of}",
     "step-passed": "{why}",

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from shared.domain.rollout import Comparison, Figures
 from shared.kpi.account import Account
 from shared.kpi.definition import Definition
-from shared.kpi.definitions import DEFINITIONS
+from shared.kpi.definitions import BY_NAME, DEFINITIONS
 from shared.kpi.figures import Slice, against, figure
-
-_BY_NAME = {definition.name: definition for definition in DEFINITIONS}
 
 
 def compare(accounts: Iterable[Account], old: str, new: str, targets: Mapping[str, int]) -> Figures:
@@ -42,7 +40,7 @@ def _comparison(definition: Definition, target: int, old: Slice, new: Slice) -> 
     A change against a baseline is held against the old rules' incidents: the figures are the KPI's own, and
     the new may be worse by as many percent as the target allows the change to be.
     """
-    measured = _BY_NAME[definition.of] if definition.of is not None else definition
+    measured = BY_NAME[definition.of] if definition.of is not None else definition
     before, after = figure(measured, old)["value"], figure(measured, new)["value"]
     if definition.of is not None:
         holds = before is None or after is None or after <= before * (1 + max(0, target) / 100)

@@ -85,6 +85,7 @@ class _Replay:
     events: list[Event] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
+    lapses: int = 0
 
     def run(self, first: Event, later: Sequence[Event]) -> Replayed:
         self._open(first)
@@ -139,19 +140,22 @@ class _Replay:
 
     def _catch_up(self, limit: datetime, *, inclusive: bool) -> None:
         """Let everything lapse that was due before ``limit``, each punctually."""
-        for _ in range(MOST_LAPSES):
+        while True:
             clocks = dues(self.incident, self.plan.rules)
             if self.incident.over or not clocks:
                 return
             due = clocks[0][0]
             if due > limit or (due == limit and not inclusive):
                 return
+            if self.lapses == MOST_LAPSES:
+                self.remarks[f"more than {MOST_LAPSES} things lapse; the rest is left out"] = None
+                return
             now = max(due, self.incident.recorded_at or due)
             change = advance(self.incident, (), self.plan.rules, self.plan.directory, now)
             if change is None:
                 return
+            self.lapses += 1
             self._take(change)
-        self.remarks[f"more than {MOST_LAPSES} things lapse; the rest is left out"] = None
 
     def _draft(self, event: Event) -> Draft:
         return Draft(self.incident, self.incident, self.plan.rules, self.plan.directory, event.recorded_at)

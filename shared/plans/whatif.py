@@ -45,6 +45,8 @@ class Case:
     severity: str
     old: Replayed
     new: Replayed
+    rules: str
+    """Hash of those that ruled it."""
 
     @property
     def changed(self) -> bool:
@@ -89,7 +91,7 @@ def compare(old: Plan, new: Plan, found: Recorded, *, only_changed: bool) -> Out
             if str(why) not in ("is a drill", "was never declared"):
                 outcome.left_out.setdefault(str(why), []).append(events[0].subject)
         else:
-            _count(outcome, case, _ruled_by(events) != old.rules.hash)
+            _count(outcome, case, case.rules != old.rules.hash)
             if case.changed or not only_changed:
                 outcome.cases.append(case)
         if done % EVERY == 0:
@@ -116,11 +118,8 @@ def _case(old: Plan, new: Plan, events: Sequence[Event], horizon: datetime) -> C
     if opened is None:
         raise AssertionError("what was never declared is not replayed")
     data = opened.data
-    return Case(opened.subject, opened.recorded_at, data["service"], data["severity"], before, after)
-
-
-def _ruled_by(events: Sequence[Event]) -> str | None:
-    return next((event.data["rules"] for event in events if event.type == "opened"), None)
+    place = (opened.subject, opened.recorded_at, data["service"], data["severity"])
+    return Case(*place, before, after, data["rules"])
 
 
 def _count(outcome: Outcome, case: Case, other: bool) -> None:

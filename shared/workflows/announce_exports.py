@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.agenda import told
-from shared.domain.change import TOCSIN
 from shared.domain.delivery import Message
 from shared.domain.plan import Contact, Plan
 from shared.domain.ways import open_ways
@@ -23,6 +22,8 @@ from shared.workflows.serve_exports import ServeExports
 from shared.workflows.tell_contact import Told, tell
 
 ANNOUNCED = "announced"
+NOBODY = Told(None, accepted=False, again=True)
+"""Of a rotation in which nobody is on call: later somebody may be."""
 TRIED_FOR = timedelta(days=5)
 LAST = 3
 """Weeks that are announced; whoever begins to be told is not told of all that there ever was."""
@@ -62,33 +63,37 @@ class AnnounceExports:
         return done
 
     def _tell_all(self, plan: Plan, bundle: Bundle, clock: Clock) -> int:
-        contacts, nobody = told(plan, plan.exports.notify, clock())
         known = set(self.exports.names(bundle.beside(ANNOUNCED)))
-        done = 0
-        for name in (*contacts, *nobody):
+        left: dict[str, list[str]] = {}
+        """By contact, or by rotation where nobody is on call: the markers of the names that lead there."""
+        for name in plan.exports.notify:
             marker = bundle.beside(f"{ANNOUNCED}-{name}")
-            if marker in known:
-                continue
+            if marker not in known:
+                contacts, _ = told(plan, (name,), clock())
+                left.setdefault((contacts or [name])[0], []).append(marker)
+        done = 0
+        for name, markers in left.items():
             contact = plan.directory.contacts.get(name)
-            sent = self._tell(plan, bundle, contact, clock) if contact else Told(None, False, False)
+            sent = self._tell(plan, bundle, contact, clock) if contact else NOBODY
             if sent.again and not sent.accepted and clock() - _ended(plan, bundle) < TRIED_FOR:
                 continue
             self._note(plan, bundle, name, sent.channel if sent.accepted else None, clock())
             done += sent.accepted
-            write_once(self.exports, marker)
+            for marker in markers:
+                write_once(self.exports, marker)
         return done
 
     def _tell(self, plan: Plan, bundle: Bundle, contact: Contact, clock: Clock) -> Told:
-        message = self._message(plan, bundle, clock())
+        message = self._message(plan, bundle, contact.name, clock())
         ways = [way for _, way in open_ways(plan.directory, contact, message.severity, message.kind, clock())]
         key = hashlib.sha256(f"{bundle.blob('')}\n{contact.name}".encode()).hexdigest()[:40]
         return tell(plan, ways, message, key, self.channels, self.secrets, clock)
 
-    def _message(self, plan: Plan, bundle: Bundle, now: datetime) -> Message:
+    def _message(self, plan: Plan, bundle: Bundle, name: str, now: datetime) -> Message:
         lines = [f"Plan {plan.title or plan.name}, week {bundle.week}, revision {bundle.label}."]
         address = None
         if plan.exports.link is not None and self.serving.public_url:
-            link, address = self.serving.link_to(plan, bundle, plan.exports.link, TOCSIN, now)
+            link, address = self.serving.link_for(name, plan, bundle, plan.exports.link, now)
             lines.append(f"The link opens it without an account until {link.expires:%Y-%m-%d %H:%M} UTC.")
         return Message(
             "digest",

@@ -11,20 +11,20 @@ from datetime import datetime
 from shared.domain import response
 from shared.domain.answering import Action, Grant, Through
 from shared.domain.errors import Forbidden, NotFound, Refused, StoreUnavailable
-from shared.domain.hours import in_local_words
 from shared.domain.incident import Incident
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal, as_principal
 from shared.domain.runbook import runbook_for_incident
-from shared.domain.standing import Asked, Holding, Needs, holding, needs_of, service_title
+from shared.domain.standing import Asked, Holding, Needs, needs_of, service_title
 from shared.domain.timeline import Text, stamp
 from shared.ports import AnswerTokens, IncidentStore, People, Plans, RulesArchive
+from shared.workflows.actors import PERSON, actor_of, holding_of, local_words
 from shared.workflows.respond_to_incident import RespondToIncident
 from shared.workflows.visible import visible_incident
 
 log = logging.getLogger(__name__)
 
-PERSON, SOURCE = "person:", "source:"
+SOURCE = "source:"
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class AnswerNotification:
         """
         who.require("Responder")
         incident, _ = visible_incident(self.store, self.plans, incident_id, who)
-        actor = f"{PERSON}{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         if action == "acknowledge":
             return self._acknowledge(incident, actor, who, through, now)
         return self._resolve(incident, actor, who, through, now, resolution, code)
@@ -117,14 +117,15 @@ class AnswerNotification:
 
     def standing(self, incident: Incident, now: datetime) -> str:
         """Who has it, in one sentence."""
-        return self._stands(incident, self._holding(incident, now))
+        return self._stands(incident, holding_of(self.store, incident, now))
 
     def _stands(self, incident: Incident, has_it: Holding | None) -> str:
         if incident.status == "resolved":
             return self._resolved(incident)
         if has_it is None:
             return f"Nobody has {'it any more' if incident.acknowledged_by else 'answered yet'}."
-        who = f"{_capital(self._name(has_it.by))} has it since {self._when(incident, has_it.since)}"
+        since = local_words(self.rules, incident, has_it.since)
+        who = f"{_capital(self._name(has_it.by))} has it since {since}"
         if has_it.outgrown:
             return f"{who}, but it is {incident.severity} by now: it waits for an answer again."
         return f"{who}."
@@ -133,7 +134,7 @@ class AnswerNotification:
         self, incident: Incident, actor: str, who: Principal, through: Through, now: datetime
     ) -> Answered:
         """Too late an acknowledgement of somebody who had no part in it is noted, once a notification."""
-        has_it = self._holding(incident, now)
+        has_it = holding_of(self.store, incident, now)
         if has_it is not None and not has_it.outgrown:
             return Answered(incident, False, self._already(incident, has_it, actor))
         over = incident.status == "resolved"
@@ -146,16 +147,17 @@ class AnswerNotification:
         if after.status == "resolved":
             return Answered(after, False, self._nothing_to_do(after))
         if after.status != "acknowledged" or after.acknowledged_by != actor:
-            theirs = self._holding(after, now)
+            theirs = holding_of(self.store, after, now)
             told = (
                 self._already(after, theirs, actor) if theirs else f"{after.id}: {self.standing(after, now)}"
             )
             return Answered(after, False, told)
         if (earlier := self._earlier(after, now)) is not None:
             return Answered(after, False, self._already(after, earlier, actor))
-        sentence = f"You have {after.id}: acknowledged at {self._when(after, now)}."
+        sentence = f"You have {after.id}: acknowledged at {local_words(self.rules, after, now)}."
         if (until := after.acknowledgement_expires) is not None:
-            sentence += f" If it is not resolved by {self._when(after, until)}, others are called again."
+            lapses = local_words(self.rules, after, until)
+            sentence += f" If it is not resolved by {lapses}, others are called again."
         return Answered(after, True, sentence)
 
     def _resolve(
@@ -184,17 +186,18 @@ class AnswerNotification:
             return Answered(after, False, f"{after.id}: {self.standing(after, now)}")
         if after.resolved_at != now:
             return Answered(after, False, self._nothing_to_do(after))
-        return Answered(after, True, f"You resolved {after.id} at {self._when(after, after.resolved_at)}.")
+        at = local_words(self.rules, after, after.resolved_at)
+        return Answered(after, True, f"You resolved {after.id} at {at}.")
 
     def _earlier(self, after: Incident, now: datetime) -> Holding | None:
         """The acknowledgement of another tap at the same moment that was applied instead of this one's."""
         if after.acknowledged_at == now:
             return None
-        has_it = self._holding(after, now)
+        has_it = holding_of(self.store, after, now)
         return has_it if has_it is not None and has_it.since != now else None
 
     def _already(self, incident: Incident, has_it: Holding, actor: str) -> str:
-        since = self._when(incident, has_it.since)
+        since = local_words(self.rules, incident, has_it.since)
         if has_it.by == actor:
             return f"You acknowledged {incident.id} at {since} already."
         return f"{_capital(self._name(has_it.by))} has {incident.id} since {since}; nothing was changed."
@@ -203,17 +206,8 @@ class AnswerNotification:
         return f"{incident.id}: {self._resolved(incident)} Nothing to do."
 
     def _resolved(self, incident: Incident) -> str:
-        when = self._when(incident, incident.resolved_at or incident.opened_at)
+        when = local_words(self.rules, incident, incident.resolved_at or incident.opened_at)
         return f"It was resolved at {when} by {self._name(incident.resolved_by)}."
-
-    def _holding(self, incident: Incident, now: datetime) -> Holding | None:
-        """The incident remembers its first acknowledgement only; the timeline all of them."""
-        if incident.status != "acknowledged":
-            return None
-        return holding(incident, self.store.events(incident.id), now)
-
-    def _when(self, incident: Incident, instant: datetime) -> str:
-        return in_local_words(instant, self.rules.get(incident.rules).timezone)
 
     def _name(self, actor: str | None) -> str:
         if actor is not None and actor.startswith(PERSON):
@@ -230,13 +224,13 @@ class AnswerNotification:
     def _asked(self, incident: Incident, grant: Grant, who: Principal, now: datetime) -> Asked:
         who.require("Reader")
         plan: Plan = self.plans.get(incident.plan)
-        has_it = self._holding(incident, now)
+        has_it = holding_of(self.store, incident, now)
         taken = has_it is not None and not has_it.outgrown
         actions: tuple[Action, ...] = ("resolve",) if taken else ("acknowledge", "resolve")
         return Asked(
             incident,
             who.name,
-            self._when(incident, incident.opened_at),
+            local_words(self.rules, incident, incident.opened_at),
             self._stands(incident, has_it),
             self.needs(incident),
             () if incident.over or not who.may("Responder") else actions,

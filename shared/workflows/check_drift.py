@@ -25,6 +25,7 @@ from shared.kpi.facts import account_of
 from shared.kpi.figures import percentile
 from shared.kpi.samples import Sampler, counted
 from shared.ports import AdvanceQueue, IncidentStore, Journals, Plans, RulesArchive
+from shared.workflows import export_kpis
 from shared.workflows.punctuality import come_back, let_others_go_first
 from shared.workflows.read_calendars import attempt
 
@@ -141,7 +142,7 @@ class CheckDrift:
         return _Look(week, baseline.drift(samples, days), samples, before)
 
     def _baseline(self, plan: Plan, week: str) -> Baseline:
-        bundles = shelf.complete(self.exports.names(f"{plan.name}/"))
+        bundles = export_kpis.list_bundles(plan.name, self.exports)
         bundle = shelf.before(bundles, week)
         return Baseline.of(
             week, None if bundle is None else lambda name: self.exports.stream(bundle.blob(name))

@@ -12,8 +12,9 @@ from shared.domain.personal import SOMEBODY
 from shared.domain.timeline import Text
 from shared.export_ports import Exports, KeptTexts
 from shared.kpi import timeline_jsonl
+from shared.kpi.csv_rows import lines_of
 from shared.kpi.shelf import Bundle
-from shared.kpi.texts_zip import Named, TextsZip, lines_of
+from shared.kpi.texts_zip import Named, TextsZip
 from shared.ports import People
 
 log = logging.getLogger(__name__)

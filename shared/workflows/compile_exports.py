@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,8 +43,8 @@ class CompileExports:
     journals: Journals
     sign: SignManifest
     code_version: str
-    purged_weeks: Callable[[str], Collection[str]]
-    """Weeks of a plan from which records were purged."""
+    purged_until: Callable[[str], str]
+    """The last week of a plan from which records were purged; "" where none were."""
     straight: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Plan -> names of the bundles that were found to follow each other."""
 
@@ -64,7 +64,7 @@ class CompileExports:
                 self._say(plan, week, said)
 
         def guard(each: str) -> None:
-            if each <= max(self.purged_weeks(plan.name), default=""):
+            if each <= self.purged_until(plan.name):
                 raise Refused(f"records of {each} or later were purged; its bundle stands")
 
         try:
@@ -155,7 +155,7 @@ class CompileExports:
         if self.straight.get(plan.name) == names:
             return []
         week = export_kpis.astray(plan.name, self.exports)
-        if week is None or week <= max(self.purged_weeks(plan.name), default=""):
+        if week is None or week <= self.purged_until(plan.name):
             self.straight[plan.name] = names
             return []
         compiled = self.compile(plan, week, clock)
@@ -185,7 +185,7 @@ class CompileExports:
         if bundle.revision is None:
             return
         write_once(self.exports, bundle.beside(shelf.NOTED), f"{stamp(now)} {actor}".encode())
-        at, _, maker = self.exports.read(bundle.beside(shelf.NOTED)).decode("utf-8").partition(" ")
+        made_at, maker = self._maker(bundle)
         shown = self.exports.read(bundle.blob(manifest.NAME))
         restates = json.loads(shown)["restates"]
         data = {
@@ -194,9 +194,17 @@ class CompileExports:
             "manifest_sha256": hashlib.sha256(shown).hexdigest(),
             "restates": f"r{restates['revision']}" if restates else None,
         }
-        made_at, events = parse_stamp(at), self.timelines.events
+        events = self.timelines.events
         note_once(self.journals, events, plan, "export-compiled", data, made_at, now, maker)
         write_once(self.exports, bundle.beside(shelf.RECORDED))
+
+    def made_at(self, bundle: Bundle) -> datetime:
+        """When a bundle was made, as its record says. Raises NotFound as long as there is none."""
+        return self._maker(bundle)[0]
+
+    def _maker(self, bundle: Bundle) -> tuple[datetime, str]:
+        at, _, maker = self.exports.read(bundle.beside(shelf.NOTED)).decode("utf-8").partition(" ")
+        return parse_stamp(at), maker
 
     def _say(self, plan: Plan, week: str, progress: Progress) -> None:
         """Only a word: a compilation does not fail because nobody could be told how far it is."""

@@ -10,24 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from shared.domain.errors import Fault, Forbidden, InvalidInput, NotFound, Refused
 from shared.domain.incident import Incident
-from shared.domain.journal import own_journal
 from shared.domain.personal import Erasure, Person
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.domain.timeline import Event
 from shared.ports import IncidentStore, Journals, People, Plans, Selection
-from shared.workflows.note_in_journal import note_in_journal
+from shared.workflows.actors import PERSON, actor_of
+from shared.workflows.note_in_journal import note_once
 from shared.workflows.visible import visible_incident
 
 PAGE = 50
 AT_A_TIME = 200
 """Incidents that one call of the route looks at; the next goes on from there."""
-ACTOR = "person:"
 _PSEUDONYM = re.compile(r"[0-9a-f]{16}")
 _NOBODY = "nobody is known by that, or not any more"
 Tell = Callable[[Erasure], None]
@@ -131,6 +130,8 @@ class ErasePerson:
         self.records.erase(erasure.person, erasure.digest)
         looked_at = 0
         while not erasure.searched and looked_at < most:
+            if erasure.texts:
+                _refuse_what_is_held(self.holds.held_anywhere())  # a hold may have come meanwhile
             before = erasure.seen
             erasure = self._searched_on(erasure, everywhere, min(PAGE, most - looked_at), now)
             tag = self.records.keep(erasure, tag)
@@ -168,8 +169,7 @@ class ErasePerson:
         if at is None:
             return False
         data = {"what": "text", "person": None, "incident": incident.id, "event": seq, "texts": 1}
-        if not self._is_noted(plan, data, at, now):
-            note_in_journal(self.journals, plan, "erased", data, at, now, self._actor(who))
+        self._note(plan, data, at, now, actor_of(self.people, who))
         self.texts.drop(incident.id, seq)
         return True
 
@@ -199,7 +199,7 @@ class ErasePerson:
         person = found or (rowless(whom) if texts else None)
         if person is None:
             raise NotFound(_NOBODY)
-        by = self._actor(who).removeprefix(ACTOR)
+        by = actor_of(self.people, who).removeprefix(PERSON)
         concerned = {plan: 0} if found else {}  # of one whose rows are gone, only if there was a text
         erasure = Erasure(person.pseudonym, person.digest or digest, by, now, texts, concerned)
         return erasure, self.records.begin(erasure)
@@ -210,7 +210,7 @@ class ErasePerson:
         found = dict(erasure.found)
         for incident in page.incidents:
             theirs = [
-                event for event in self.store.events(incident.id) if event.actor == ACTOR + erasure.person
+                event for event in self.store.events(incident.id) if event.actor == PERSON + erasure.person
             ]
             if theirs:
                 count = self._texts_gone(erasure, incident, theirs, now) if erasure.texts else 0
@@ -234,7 +234,7 @@ class ErasePerson:
         return sum(at is not None for at in gone)
 
     def _on_record(self, erasure: Erasure, tag: str, plans: Mapping[str, Plan], now: datetime) -> Erasure:
-        actor = f"{ACTOR}{erasure.by}"
+        actor = f"{PERSON}{erasure.by}"
         for name, count in sorted(erasure.found.items()):
             plan = plans.get(name)
             if plan is not None and name not in erasure.noted:
@@ -245,25 +245,15 @@ class ErasePerson:
                     "event": None,
                     "texts": count,
                 }
-                if not self._is_noted(plan, data, erasure.asked_at, now):
-                    note_in_journal(self.journals, plan, "erased", data, erasure.asked_at, now, actor)
+                self._note(plan, data, erasure.asked_at, now, actor)
             erasure = replace(erasure, noted=(*erasure.noted, name))
             tag = self.records.keep(erasure, tag)
         self.records.done(erasure)
         return erasure
 
-    def _is_noted(self, plan: Plan, data: Mapping[str, Any], since: datetime, now: datetime) -> bool:
-        """Whether a try that was cut off has come as far as its record."""
-        days = max(0, (now - since) // timedelta(days=1)) + 2
-        subjects = {own_journal(plan.name, now - timedelta(days=back)).id for back in range(days)}
-        return any(
-            event.type == "erased" and event.occurred_at == since and dict(event.data) == dict(data)
-            for subject in sorted(subjects)
-            for event in self.store.events(subject)
-        )
-
-    def _actor(self, who: Principal) -> str:
-        return f"{ACTOR}{self.people.pseudonym(who.id, who.name)}"
+    def _note(self, plan: Plan, data: Mapping[str, Any], at: datetime, now: datetime, actor: str) -> None:
+        """Whatever try has come as far as the record, and whoever is at it besides: it is made once."""
+        note_once(self.journals, self.store.events, plan, "erased", data, at, now, actor)
 
 
 def _refuse_what_is_held(reference: str | None) -> None:

@@ -24,6 +24,7 @@ from shared.kpi.compilation import Compilation, Progress
 from shared.kpi.definitions import TARGETS
 from shared.kpi.manifest import Period
 from shared.kpi.shelf import Bundle
+from shared.workflows.read_ahead import read_ahead
 
 SETTLE = timedelta(minutes=15)
 """How long after a week's end the timer lets it rest, so that writes on their way have landed."""
@@ -244,7 +245,7 @@ class _Compiler:
             TemporaryDirectory(prefix="tocsin-export-") as folder,
             Compilation(Path(folder), period, targets) as compilation,
         ):
-            compilation.read(subjects, self.timelines.events, progress)
+            compilation.read(read_ahead(subjects, self.timelines.events), len(subjects), progress)
             files, content = compilation.finish(None if before is None else _Members(before, self.exports))
             self.guard(week)
             parts = _Parts(Path(folder), files, content, self.code_version)

@@ -17,7 +17,8 @@ from shared.domain.principal import Principal, as_principal
 from shared.domain.timeline import Event, record, stamp
 from shared.export_ports import KeptTexts
 from shared.ports import IncidentStore, Plans, Selection
-from shared.workflows.erase_person import ACTOR, PAGE, Records, Whom, look_up, rowless
+from shared.workflows.actors import PERSON
+from shared.workflows.erase_person import PAGE, Records, Whom, look_up, rowless
 from shared.workflows.record_access import Read, RecordAccess
 
 AT_A_TIME = 200
@@ -25,6 +26,7 @@ AT_A_TIME = 200
 REACHES_BACK = timedelta(days=400)
 """How far back journals are read where nobody says since when."""
 _INCIDENTS, _JOURNALS = "incidents", "journals"
+_NOBODY = "nobody is known by that, or not any more"
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Held:
     journals: list[dict[str, Any]] = field(default_factory=list)
     cursor: str | None = None
     looked_at: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing about them was found."""
+        return not (self.contacts or self.incidents or self.journals)
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class ExportPerson:
         contacts = self._contacts(digest or (person.digest if person else ""), seen)
         gone = rowless(whom) if person is None else None
         if person is None and gone is None and not contacts:
-            raise NotFound("nobody is known by that, or not any more")
+            raise NotFound(_NOBODY)
         if person is not None:
             person = replace(person, name=self.records.whole_name(person))
         held = Held(person or gone, [shown for _, _, shown in contacts])
@@ -94,8 +101,11 @@ class ExportPerson:
         for of, contact, _ in contacts:
             names.setdefault(of, set()).add(contact)
         self._look(held, names, seen, _Place.of(cursor), span, most, now)
-        if gone and not (cursor or held.cursor or held.contacts or held.incidents or held.journals):
-            raise NotFound("nobody is known by that, or not any more")
+        elsewhere = len(seen) < len(self.plans.all())
+        if (gone or elsewhere) and held.is_empty:
+            if not (cursor or held.cursor):
+                raise NotFound(_NOBODY)
+            held.person = gone  # who it is stands with what they did, and that this caller may not see
         concerned = {plan, *(each["plan"] for each in (*held.contacts, *held.incidents, *held.journals))}
         for name in sorted(concerned):
             self.access.by(who, seen[name], Read("person"), now)
@@ -146,7 +156,7 @@ class ExportPerson:
         self, incident: Incident, person: Person | None, contacts: set[str]
     ) -> dict[str, Any] | None:
         """What of an incident is about them; None where nothing is."""
-        actor = f"{ACTOR}{person.pseudonym}" if person else ""
+        actor = f"{PERSON}{person.pseudonym}" if person else ""
         events = [event for event in self.store.events(incident.id) if event.actor == actor]
         sent = (
             [each for each in self.store.deliveries(incident) if each.contact in contacts] if contacts else []
@@ -177,7 +187,7 @@ class ExportPerson:
         now: datetime,
     ) -> None:
         """Day by day into the past; what plans do by themselves and people with records is in one shard."""
-        actor = f"{ACTOR}{held.person.pseudonym}" if held.person else None
+        actor = f"{PERSON}{held.person.pseudonym}" if held.person else None
         since = span.since or now - REACHES_BACK
         for day in _days(place.at, min(span.until or now, now), since):
             if actor is None:

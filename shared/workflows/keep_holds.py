@@ -16,6 +16,7 @@ from shared.domain.principal import Principal, Role
 from shared.domain.retention import Hold, held, read_hold
 from shared.domain.timeline import parse_stamp
 from shared.ports import IncidentStore, People, Plans
+from shared.workflows.actors import actor_of
 from shared.workflows.punctuality import let_others_go_first
 from shared.workflows.record_once import Fact, Ledger, RecordOnce
 from shared.workflows.visible import visible_plan
@@ -54,7 +55,7 @@ class KeepHolds:
         journal of the plan is being purged, StoreUnavailable.
         """
         ruling = self._visible(plan, who, "Admin")
-        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         hold = Hold(secrets.token_hex(6), incident and incident.upper(), reference, now, actor)
         data = {"hold": hold.id, "incident": hold.incident, "reference": reference}
         for tried in range(MOST_TRIES):
@@ -75,7 +76,7 @@ class KeepHolds:
     def release(self, plan: str, hold: str, who: Principal, now: datetime) -> Hold:
         """End a hold; once more is the same. An Admin's. Raises NotFound, Forbidden, StoreUnavailable."""
         ruling = self._visible(plan, who, "Admin")
-        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         for tried in range(MOST_TRIES):
             try:
                 reached = self.once.reached(ruling, KEEPING, now)

@@ -25,6 +25,7 @@ from shared.kpi.account import Account
 from shared.kpi.facts import account_of
 from shared.kpi.versions import compare
 from shared.ports import Journals, People, PlanRecords, Plans, RulesArchive
+from shared.workflows.actors import PERSON, actor_of
 from shared.workflows.note_in_journal import note_once
 from shared.workflows.punctuality import let_others_go_first
 from shared.workflows.read_calendars import attempt
@@ -102,7 +103,7 @@ class KeepRollouts:
         """
         who.require("Admin")
         plan = visible_plan(self.files, plan_name, who)
-        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         meant: tuple[str, int] | None = None
         for tried in range(MOST_TRIES):
             found = self.records.record(plan.name)
@@ -167,7 +168,7 @@ class KeepRollouts:
         if record is not None and not rollout.is_news(record, plan):
             return record
         by = self.deployed_by
-        actor = f"person:{self.people.pseudonym(by, by)}" if by else TOCSIN
+        actor = f"{PERSON}{self.people.pseudonym(by, by)}" if by else TOCSIN
         deployment, salt = Deployment(self.commit, actor, self._began(now)), secrets.token_hex(16)
         if record is None:
             return rollout.first_seen(plan, deployment, salt, now)

@@ -46,14 +46,14 @@ def note_once(
 ) -> None:
     """Append one event to the journal of the day on which it occurred, unless it stands there already.
 
-    ``events`` reads a journal. Whoever else is at the same event, however late, finds it. Raises
-    StoreUnavailable.
+    ``events`` reads a journal. Whoever else is at the same event, however late and on whose behalf, finds it.
+    Raises StoreUnavailable.
     """
-    wanted = (type, actor, occurred_at, dict(data))
+    wanted = (type, occurred_at, dict(data))
 
     def unless_known(before: Journal) -> Entry | None:
         known = events(before.id) if before.length else iter(())
-        if any((each.type, each.actor, each.occurred_at, dict(each.data)) == wanted for each in known):
+        if any((each.type, each.occurred_at, dict(each.data)) == wanted for each in known):
             return None
         return note(before, type, actor, data, occurred_at, plan.rules.timezone, now)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from shared.domain.answering import GRANT_LASTS, Grant
@@ -19,6 +19,7 @@ from shared.domain.runbook import runbook_for_incident
 from shared.domain.standing import needs_of
 from shared.domain.ways import Way, ways
 from shared.ports import AnswerTokens, IncidentStore, People, Wording
+from shared.workflows.actors import PERSON
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,27 @@ class Said:
             return self._texts
 
 
+class Holder:
+    """Who has the incident; read once a round, and only if it is needed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._name: str | None = None
+
+    def name(self, incident: Incident, people: People) -> str:
+        """Nobody where that cannot be read just now: what is sent does not wait for it."""
+        if incident.status != "acknowledged" or incident.acknowledged_by is None:
+            return ""
+        with self._lock:
+            if self._name is None:
+                try:
+                    self._name = people.name(incident.acknowledged_by.removeprefix(PERSON)) or ""
+                except StoreUnavailable as out:
+                    log.warning("%s: nobody knows who has it (%s)", incident.id, out)
+                    return ""
+            return self._name
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a round of sending is about."""
@@ -78,6 +100,7 @@ class Setting:
     plan: Plan
     rules: Rules
     said: Said
+    holder: Holder = field(default_factory=Holder)
 
 
 @dataclass(frozen=True)
@@ -118,7 +141,7 @@ class PrepareMessage:
             message,
             severity=incident.severity if message.kind == "refresh" else message.severity,
             loudness=rules.loudness(incident.severity),
-            holder=self._holder(incident) if message.audience == "internal" else "",
+            holder=setting.holder.name(incident, self.people) if message.audience == "internal" else "",
             timezone=rules.timezone,
             phase=_phase(incident, message.audience),
             answering=self._answering(delivery, spec, setting, now),
@@ -146,16 +169,6 @@ class PrepareMessage:
         provider = f"{base}/api/v1/plans/{setting.plan.name}/channels/{spec.name}"
         resolvable = needs_of(incident, setting.rules).nothing
         return Answering(token, f"{base}/a/{token}", provider, resolvable)
-
-    def _holder(self, incident: Incident) -> str:
-        """Who has it; nobody where that cannot be read: what is sent does not wait for it."""
-        if incident.status != "acknowledged" or incident.acknowledged_by is None:
-            return ""
-        try:
-            return self.people.name(incident.acknowledged_by.removeprefix("person:")) or ""
-        except StoreUnavailable as out:
-            log.warning("%s: nobody knows who has it (%s)", incident.id, out)
-            return ""
 
     def _first_id(self, delivery: Delivery, incident: Incident) -> str | None:
         """The provider's id of what shows the incident to this contact by this channel: the latest."""

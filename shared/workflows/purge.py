@@ -94,6 +94,8 @@ class _Round:
     not_exported: set[str] = field(default_factory=set)
     """Weeks without a complete bundle, of what could go but for them."""
     done: int = 0
+    trying: str | None = None
+    """The subject for which this run has the plan's turn, or last had it and failed."""
 
     def is_exported(self, weeks: Sequence[str]) -> bool:
         """Whether all of them have a complete bundle; which have none is kept to be said."""
@@ -138,10 +140,6 @@ class Purge:
         if failures:
             raise ExceptionGroup(f"{len(failures)} failures in a purge", failures)
         return sum(each.done for each in rounds.values())
-
-    def purged_weeks(self, plan: str) -> frozenset[str]:
-        """See the function of that name."""
-        return purged_weeks(self.ledger, plan)
 
     def _begin(self, plan: Plan, clock: Clock, rounds: dict[str, _Round]) -> None:
         """Finish what an earlier run left half done, and see what may go now."""
@@ -249,9 +247,17 @@ class Purge:
         """Claim the plan's turn for this subject, then purge it; not where something holds it by now."""
         try:
             reached = self.once.reached(turn.plan, KEEPING, turn.clock())
-            if reached.position.get("purging") is None:
+            left = reached.position.get("purging")
+            if left is not None and left["subject"] == turn.trying:  # our own, which failed: it goes first
+                turn.done += self._claim(turn.plan, reached, left, turn.clock)
+                reached = self.once.reached(turn.plan, KEEPING, turn.clock())
+                left = reached.position.get("purging")
+            if left is None:
+                turn.trying = purging["subject"]
                 turn.done += self._claim(turn.plan, reached, purging, turn.clock)
+            turn.trying = None
         except Conflict:
+            turn.trying = None
             log.info("%s has moved on; the next purge looks again", purging["subject"])
 
     def _claim(self, plan: Plan, reached: Reached, purging: Mapping[str, Any], clock: Clock) -> bool:

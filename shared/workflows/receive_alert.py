@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,7 +29,7 @@ from shared.ports import (
     Stored,
 )
 from shared.workflows.group_commit import GroupCommit
-from shared.workflows.punctuality import come_back
+from shared.workflows.punctuality import come_back, let_others_go_first
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +143,7 @@ class ReceiveAlert:
                 place, tries = None, tries + 1
                 if tries == MOST_TRIES:
                     raise StoreUnavailable("too many others are changing this incident") from None
-                _pause(tries)
+                let_others_go_first(tries)
                 continue
             done, tries = done + stored, 0
         return _outcomes(batches, done)
@@ -203,7 +201,7 @@ class ReceiveAlert:
                     entry = Entry(noted.after, entry.events + noted.events)
                 self.journals.append(before, tag, entry)
             except Conflict:
-                _pause(tried)
+                let_others_go_first(tried)
             else:
                 return
         raise StoreUnavailable("too many others are writing to the journal")
@@ -253,10 +251,6 @@ def _portion(signals: Sequence[Signal], start: int) -> list[Signal]:
 def _length(alert: Alert) -> int:
     texts = (*alert.labels, *alert.labels.values(), *alert.annotations, *alert.annotations.values())
     return sum(map(len, texts))
-
-
-def _pause(tried: int) -> None:
-    time.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311  (spreads writers, guards nothing)
 
 
 def _moved(place: Place, stored: Stored) -> Place:

@@ -9,6 +9,7 @@ from typing import Literal
 from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.ports import Journals, People
+from shared.workflows.actors import actor_of
 from shared.workflows.note_in_journal import note_in_journal
 
 What = Literal["export-manifest", "export-file", "kpi", "timeline", "person"]
@@ -43,7 +44,7 @@ class RecordAccess:
 
     def actor(self, who: Principal) -> str:
         """How events name somebody."""
-        return f"person:{self.people.pseudonym(who.id, who.name)}"
+        return actor_of(self.people, who)
 
     def _note(self, actor: str, link: str | None, plan: Plan, read: Read, now: datetime) -> None:
         data = {

@@ -16,6 +16,7 @@ from shared.domain.plan import Plan
 from shared.domain.principal import Principal
 from shared.domain.timeline import Text
 from shared.ports import AdvanceQueue, IncidentStore, People, Plans, RulesArchive, Stored
+from shared.workflows.actors import actor_of
 from shared.workflows.punctuality import come_back, let_others_go_first
 
 MOST_TRIES = 12
@@ -61,7 +62,7 @@ class RespondToIncident:
         Raises NotFound, Forbidden, Refused, InvalidInput, StoreUnavailable.
         """
         who.require("Responder")
-        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         applied = applied_key(actor, command, key, self.people.digest)
         for tried in range(MOST_TRIES):
             stored = self.store.load(incident_id)
@@ -80,7 +81,7 @@ class RespondToIncident:
         who.require("Responder")
         plan = self._visible_plan(declaration.plan, who, f"plan {declaration.plan}")
         _check(declaration, plan)
-        actor = f"person:{self.people.pseudonym(who.id, who.name)}"
+        actor = actor_of(self.people, who)
         self.rules.keep(plan.rules)
         for tried in range(MOST_TRIES):
             try:

@@ -24,11 +24,11 @@ from shared.domain.errors import (
 from shared.domain.hours import in_local_words
 from shared.domain.incident import Incident, parse_incident_id
 from shared.domain.runbook import Runbook
-from shared.domain.standing import Holding, holding
 from shared.domain.timeline import Text
 from shared.ports import IncidentStore, People, RulesArchive, Selection
+from shared.workflows.actors import PERSON, actor_of, holding_of, local_words
 from shared.workflows.respond_to_incident import Declaration, RespondToIncident, applied_key
-from shared.workflows.show_incidents import ACTOR, ShowIncidents
+from shared.workflows.show_incidents import ShowIncidents
 from shared.workflows.show_oncall import ShowOnCall
 from shared.workflows.show_runbooks import ShowRunbooks
 
@@ -128,12 +128,13 @@ class RunChatCommand:
         return Answer(f"Opened {chat_told.heading(made)}", texts, self._links(made), public=True)
 
     def _acknowledged(self, turn: _Turn, incident: Incident, who: Known) -> Answer:
-        actor = f"{ACTOR}{self.people.pseudonym(who.principal.id, who.principal.name)}"
+        actor = actor_of(self.people, who.principal)
         key = applied_key(actor, response.Acknowledge(), turn.call.key, self.people.digest)
         repeated = key in incident.commands
-        before = None if repeated else self._holding(incident, turn.now)
+        before = None if repeated else holding_of(self.store, incident, turn.now)
         if before is not None and before.by == actor and not before.outgrown:
-            said = f"You acknowledged {incident.id} at {self._when(incident, before.since)} already."
+            since = local_words(self.rules, incident, before.since)
+            said = f"You acknowledged {incident.id} at {since} already."
             return Answer(chat_told.heading(incident), (said,), self._links(incident))
         after = self._respond(turn, incident, who, response.Acknowledge())
         head = chat_told.heading(after)
@@ -141,19 +142,12 @@ class RunChatCommand:
             return Answer(head, (f"{self._over(after)} That you came is noted.",), self._links(after))
         said = f"{who.principal.name} has it."
         if before is not None and before.by != actor:
-            said += f" Before, {self._name(before.by)} had it since {self._when(after, before.since)}."
+            since = local_words(self.rules, after, before.since)
+            said += f" Before, {self._name(before.by)} had it since {since}."
         return Answer(head, (said,), self._links(after), public=True)
 
-    def _holding(self, incident: Incident, now: datetime) -> Holding | None:
-        if incident.status != "acknowledged":
-            return None
-        return holding(incident, self.store.events(incident.id), now)
-
     def _name(self, actor: str) -> str:
-        return self.people.name(actor.removeprefix(ACTOR)) or "somebody whose name was erased"
-
-    def _when(self, incident: Incident, instant: datetime) -> str:
-        return in_local_words(instant, self.rules.get(incident.rules).timezone)
+        return self.people.name(actor.removeprefix(PERSON)) or "somebody whose name was erased"
 
     def _closed(self, turn: _Turn, incident: Incident, who: Known, ask: chat.Close) -> Answer:
         code = self._code(turn, incident, ask)
@@ -302,7 +296,7 @@ class RunChatCommand:
 
     def _over(self, incident: Incident) -> str:
         actor = incident.resolved_by or ""
-        name = self.people.name(actor.removeprefix(ACTOR)) if actor.startswith(ACTOR) else None
+        name = self.people.name(actor.removeprefix(PERSON)) if actor.startswith(PERSON) else None
         zone = self.rules.get(incident.rules).timezone
         when = f" {in_local_words(incident.resolved_at, zone)}" if incident.resolved_at else ""
         return f"It was resolved already{when}{f' by {name}' if name else ''}."

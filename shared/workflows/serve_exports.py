@@ -25,7 +25,7 @@ from shared.workflows import export_kpis, sign_manifest
 from shared.workflows.collect_texts import collect
 from shared.workflows.compile_exports import Clock, CompileExports
 from shared.workflows.export_kpis import Compiled
-from shared.workflows.note_in_journal import note_in_journal
+from shared.workflows.note_in_journal import note_in_journal, note_once
 from shared.workflows.record_access import Read, RecordAccess
 from shared.workflows.visible import visible_plan
 
@@ -133,19 +133,32 @@ class ServeExports:
         """
         plan = self._visible(plan_name, who, "Admin")
         bundle = export_kpis.find_bundle(plan.name, _week(week), self.exports, label)
-        return self.link_to(plan, bundle, lasts or USUAL, self.access.actor(who), now)
-
-    def link_to(
-        self, plan: Plan, bundle: Bundle, lasts: timedelta, actor: str, now: datetime
-    ) -> tuple[ExportLink, str]:
-        """The same, on behalf of ``actor``; on record before anybody has it."""
+        lasts = lasts or USUAL
         if not SHORTEST <= lasts <= LONGEST:
             raise InvalidInput("link", [Fault("hours", f"must be 1 to {LONGEST // timedelta(hours=1)}")])
-        expires = (now + lasts).replace(microsecond=0)
-        link = ExportLink(randomness.token_hex(8), plan.name, bundle.week, bundle.label, expires)
-        data = {"link": link.id, "week": link.week, "revision": link.label, "expires": stamp(expires)}
-        note_in_journal(self.access.journals, plan, "link-made", data, now, now, actor)
-        return link, f"{self.public_url.rstrip('/')}/e/{self.links.sign(link)}"
+        link = _link(randomness.token_hex(8), bundle, now + lasts)
+        actor = self.access.actor(who)
+        note_in_journal(self.access.journals, plan, "link-made", _made(link), now, now, actor)
+        return link, self._address(link)
+
+    def link_for(
+        self, name: str, plan: Plan, bundle: Bundle, lasts: timedelta, now: datetime
+    ) -> tuple[ExportLink, str]:
+        """A link that the plan sends to ``name``: the same one again as long as half of its time is left.
+
+        So whoever cannot be reached for days leaves no trail of links that nobody was given.
+        """
+        half = lasts / 2
+        first = self.compiling.made_at(bundle)
+        since = first + max(0, (now - first) // half) * half
+        id = hashlib.sha256(f"{bundle.blob('')}\n{name}\n{stamp(since)}".encode()).hexdigest()[:16]
+        link = _link(id, bundle, since + lasts)
+        events = self.compiling.timelines.events
+        note_once(self.access.journals, events, plan, "link-made", _made(link), since, now)
+        return link, self._address(link)
+
+    def _address(self, link: ExportLink) -> str:
+        return f"{self.public_url.rstrip('/')}/e/{self.links.sign(link)}"
 
     def linked(self, token: str, now: datetime) -> tuple[ExportLink, Bundle, dict[str, Any]]:
         """What an auditor's link leads to. Raises Unauthenticated, NotFound."""
@@ -194,6 +207,15 @@ class ServeExports:
     def _visible(self, name: str, who: Principal, role: Role) -> Plan:
         who.require(role)
         return visible_plan(self.plans, name, who)
+
+
+def _link(id: str, bundle: Bundle, expires: datetime) -> ExportLink:
+    return ExportLink(id, bundle.plan, bundle.week, bundle.label, expires.replace(microsecond=0))
+
+
+def _made(link: ExportLink) -> dict[str, Any]:
+    """The data of ``link-made``: on record before anybody has the link."""
+    return {"link": link.id, "week": link.week, "revision": link.label, "expires": stamp(link.expires)}
 
 
 def _week(text: str) -> str:

@@ -16,10 +16,9 @@ from shared.domain.report import markdown, report
 from shared.domain.runbook import runbook_for_incident
 from shared.domain.timeline import Event
 from shared.ports import AlertRow, IncidentStore, Page, People, Plans, RulesArchive, Selection, Wording
+from shared.workflows.actors import PERSON
 from shared.workflows.record_access import Read, RecordAccess
 from shared.workflows.visible import visible_incident
-
-ACTOR = "person:"
 
 
 @dataclass(frozen=True)
@@ -162,6 +161,6 @@ class ShowIncidents:
     def _names(self, actors: list[str]) -> Mapping[str, str]:
         found = {}
         for actor in sorted(set(actors)):
-            if actor.startswith(ACTOR):
-                found[actor] = self.people.name(actor.removeprefix(ACTOR)) or "erased"
+            if actor.startswith(PERSON):
+                found[actor] = self.people.name(actor.removeprefix(PERSON)) or "erased"
         return found

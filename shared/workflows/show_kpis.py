@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,7 +34,8 @@ class ShowKpis:
     timelines: Timelines
     exports: Exports
     access: RecordAccess
-    purged_weeks: Callable[[str], Collection[str]]
+    purged_until: Callable[[str], str]
+    """The last week of a plan from which records were purged; "" where none were."""
 
     def show(
         self,
@@ -52,7 +53,7 @@ class ShowKpis:
         plan = visible_plan(self.plans, plan_name, who)
         start, end = _bounds(plan, span, now)
         first = week_of(start, plan.rules.timezone)
-        if first <= max(self.purged_weeks(plan.name), default=""):
+        if first <= self.purged_until(plan.name):
             raise Refused(f"records of {first} or later were purged; its bundle has the figures")
         self.access.by(who, plan, Read("kpi"), now)
         tally = self._tally(plan, start, min(end, now))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hmac
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
+from shared.adapters.made_once import OnceInAWhile
 from shared.domain.errors import SecretUnavailable, TooLarge, Unauthenticated
 from shared.domain.plan import Plan
 from shared.ports import Plans, Secrets
 
 LARGEST_BODY = 64 * 1024
 ASK_AGAIN_AFTER = timedelta(minutes=1)
+"""Forged calls must not become calls of the vault."""
 AT_ONCE = 16
 """Secrets that are asked for at the same time."""
 SECONDS = 1.5
@@ -31,8 +32,7 @@ class SignedPlans:
         self._plans = plans
         self._secrets = secrets
         self._named = named
-        self._lock = threading.Lock()
-        self._asked_again: datetime | None = None
+        self._asking_again = OnceInAWhile(ASK_AGAIN_AFTER)
 
     def of(self, signature: Signature, given: str, now: datetime) -> tuple[Plan, ...]:
         """The plans whose secret makes the ``given`` signature; at least one.
@@ -44,7 +44,7 @@ class SignedPlans:
         names = list(dict.fromkeys(name for _, name in candidates))
         until = time.monotonic() + SECONDS
         signs, missing = self._signing(names, signature, given, until)
-        if not signs and names and self._may_ask_again(now):
+        if not signs and names and self._asking_again.is_due(now):
             for name in names:
                 self._secrets.recheck(name)
             if time.monotonic() < until:  # else the next call finds what was rotated
@@ -77,14 +77,6 @@ class SignedPlans:
             except SecretUnavailable as error:
                 missing = error
         return signs, missing
-
-    def _may_ask_again(self, now: datetime) -> bool:
-        """Once in a while: forged calls must not become calls of the vault."""
-        with self._lock:
-            if self._asked_again is not None and abs(now - self._asked_again) < ASK_AGAIN_AFTER:
-                return False
-            self._asked_again = now
-            return True
 
 
 def refuse_if_large(body: bytes) -> None:

@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.made_once import MadeOnce
 from shared.adapters.signing.public_keys import ALGORITHM, SIZE, holds, jwk_of
+from shared.adapters.vault_access import TIMING, own_credential
 from shared.adapters.vault_versions import explained
 from shared.domain.errors import SecretUnavailable
 from shared.export_ports import Signature
@@ -45,13 +47,9 @@ def open_keys(
 
     ``credential`` and ``options`` replace what would be chosen.
     """
-    from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
     from azure.keyvault.keys import KeyClient
 
-    if credential is None:
-        credential = ManagedIdentityCredential(client_id=client_id) if client_id else DefaultAzureCredential()
-    timing = {"connection_timeout": 2, "read_timeout": 3, "retry_total": 1, "retry_backoff_factor": 0.1}
-    return KeyClient(vault_url, credential, **(timing | options))
+    return KeyClient(vault_url, credential or own_credential(client_id), **(TIMING | options))
 
 
 class VaultSigning:
@@ -64,11 +62,9 @@ class VaultSigning:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``open_client`` is called once, when first needed; ``clock`` counts seconds."""
-        self._open_client = open_client
+        self._client = MadeOnce(open_client)
         self._name = name
         self._clock = clock
-        self._client: KeyClient | None = None
-        self._client_lock = threading.Lock()
         self._reading = threading.Lock()
         self._published: list[dict[str, str]] = []
         self._read_at: float | None = None
@@ -81,7 +77,7 @@ class VaultSigning:
         from azure.keyvault.keys.crypto import SignatureAlgorithm
 
         with self._translated():
-            client = self._opened()
+            client = self._client.get()
             key = client.get_key(self._name)
             jwk = self._public(key.key)
             signer = client.get_cryptography_client(self._name, key_version=key.properties.version)
@@ -127,7 +123,7 @@ class VaultSigning:
     def _versions(self, until: float) -> list[dict[str, str]]:
         """The enabled versions, newest first; a version's key never changes and is read once."""
         with self._translated():
-            client = self._opened()
+            client = self._client.get()
             listed = list(islice(client.list_properties_of_key_versions(self._name), 5 * MOST_VERSIONS))
             enabled = sorted((one for one in listed if one.enabled), key=_made, reverse=True)
             found = []
@@ -148,12 +144,6 @@ class VaultSigning:
         if kind not in ("EC", "EC-HSM") or curve != "P-256" or not x or not y or max(len(x), len(y)) > SIZE:
             raise SecretUnavailable(f'key "{self._name}": it is no key on P-256')
         return jwk_of(bytes(x), bytes(y))
-
-    def _opened(self) -> KeyClient:
-        with self._client_lock:
-            if self._client is None:
-                self._client = self._open_client()
-            return self._client
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
