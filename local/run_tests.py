@@ -9,9 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS = ("3.13", "3.11")
-LONG = ("scenarios", "storm", "slack", "statuspage", "downstream", "channel_failures", "kill", "under_faults")
-"""What only the version that runs `make test` itself runs: long talks with played providers, and the
-organisations' scenarios; they go through code that the rest covers as well."""
+LONG = (
+    *("scenarios", "storm", "slack", "statuspage", "downstream", "channel_failures", "kill", "under_faults"),
+    *("verify_forg", "workbook", "azurite_runner", "http_health", "local_host_life", "deadline_index"),
+)
+"""What only the version that runs `make test` itself runs: long talks with played providers, the
+organisations' scenarios, forgeries, hosts that are started and stopped. They go through code that the rest
+covers as well."""
 WORKERS = str(min(4, os.cpu_count() or 1))
 
 

@@ -105,12 +105,23 @@ class OnePlan:
         return [self.plan]
 
 
+_known: set[str] = set()
+"""Storages that have their containers: making them takes longer than many a test."""
+
+
+def _furnished(storage: str) -> StorageClients:
+    clients = StorageClients(StorageAccess(storage))
+    if storage not in _known:
+        clients.make_containers()
+        _known.add(storage)
+    return clients
+
+
 class Stage:
     """A plan of its own on shared storage, so that tests do not meet."""
 
     def __init__(self, storage: str) -> None:
-        self.clients = StorageClients(StorageAccess(storage))
-        self.clients.make_containers()
+        self.clients = _furnished(storage)
         tables = self.clients.tables()
         self.index = DeadlineIndex(tables.get_table_client("Index"))
         self.journals = JournalTable(tables.get_table_client("Journal"), self.index)

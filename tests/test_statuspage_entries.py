@@ -48,8 +48,7 @@ class PlayedPage:
         if request.method == "POST":
             return self._made(request.json()["incident"])
         with self._lock:
-            if request.method == "GET":
-                assert known == "incidents?limit=50"
+            if request.method == "GET" and known == "incidents?limit=50":
                 return Reply(200, {}, json.dumps(list(self.entries.values())[::-1]).encode())
             if request.method == "DELETE" and self.no_delete:
                 return Reply(500)
@@ -59,6 +58,8 @@ class PlayedPage:
                 self.deleted.append(known)
                 del self.entries[known]
                 return Reply(204, {}, b"")
+            if request.method == "GET":
+                return Reply(200, {}, json.dumps(self.entries[known]).encode())
             self.entries[known] |= request.json()["incident"]
             self.entries[known]["told"].append(request.json()["incident"]["body"])
             return Reply(200, {}, json.dumps(self.entries[known]).encode())
@@ -179,6 +180,44 @@ def test_of_two_first_news_of_one_moment_both_are_told_by_one_entry(http: HttpPo
     told_at_once(page, http, (news("We look."), 0), (news("We know.", phase="identified"), 0))
     ((_, told),) = page.shown()
     assert sorted(told) == ["We know.", "We look."]
+
+
+@pytest.mark.parametrize(("mine", "told"), [(1, ["x", "We know."]), (0, ["x", "We know."]), (-1, ["x"])])
+def test_news_whose_entry_the_other_send_has_taken_off_already_are_told_by_the_one_that_stays(
+    http: HttpPost, mine: int, told: list[str]
+) -> None:
+    page = PlayedPage()
+
+    def settled_by_the_other(request: Request) -> Reply:
+        reply = page(request)
+        if request.method == "POST":
+            page.put(
+                name="x",
+                status="investigating",
+                body="x",
+                metadata={"tocsin": MARK | {"as_of": NOON.isoformat()}},
+            )
+            del page.entries["entry0"]
+        return reply
+
+    [accepted] = told_at_once(settled_by_the_other, http, (news("We know."), mine))
+    assert accepted.provider_id == "entry1"
+    [(_, shown)] = page.shown()
+    assert shown == told
+
+
+def test_an_entry_that_a_list_does_not_show_yet_stays(http: HttpPost) -> None:
+    page = PlayedPage()
+
+    def behind(request: Request) -> Reply:
+        if request.method == "GET" and page.entries and request.path.endswith("?limit=50"):
+            other = {"id": "other", "metadata": {"tocsin": MARK | {"as_of": NOON.isoformat()}}}
+            return Reply(200, {}, json.dumps([other]).encode())
+        return page(request)
+
+    [accepted] = told_at_once(behind, http, (news("We know."), 0))
+    assert accepted.provider_id == "entry0"
+    assert page.shown() == [("investigating", ["We know."])]
 
 
 def test_news_that_were_overtaken_by_the_end_reopen_nothing(http: HttpPost) -> None:

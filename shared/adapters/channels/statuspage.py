@@ -105,18 +105,19 @@ def _made(entries: Entries, stated: dict[str, Any]) -> Accepted:
     if entries.left < FOR_MAKING:
         raise DeliveryFailed("that it has no entry took long to find out", permanent=False)
     made = entries.made(stated)
+    news = {key: value for key, value in stated.items() if key != "name"}
     try:
         listed = entries.listed(aside=True)
-        if made.provider_id not in {each.id for each in listed}:
-            return made
-        stays, *others = listed
-        if stays.id != made.provider_id:
-            news = {key: value for key, value in stated.items() if key != "name"}
-            made = _brought_up(entries, stays, news)
+        is_listed = any(each.id == made.provider_id for each in listed)
+        is_gone = bool(listed) and not is_listed and not entries.has(made.provider_id)
+        if is_listed and listed[0].id != made.provider_id:
+            made = _brought_up(entries, listed[0], news)
     except DeliveryFailed as failure:
         log.warning("whether a page has two entries of one incident is not known: %s", failure)
         return made
-    for each in others:
+    if is_gone:  # the other send has seen both, and taken ours off before it was looked for
+        return _brought_up(entries, listed[0], news)
+    for each in listed[1:] if is_listed else ():
         entries.delete(each.id)
     return made
 

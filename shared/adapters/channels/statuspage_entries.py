@@ -90,6 +90,17 @@ class Entries:
         known = sorted((each for each in found if each), key=lambda each: (each.created_at, each.id))
         return sorted(known, key=lambda each: each.as_of, reverse=True)
 
+    def has(self, entry: str | None) -> bool:
+        """Whether the page has it, whatever a list says that comes behind; what has no id is not known."""
+        try:
+            if entry is not None:
+                self._call("GET", f"/{entry}", None, ASIDE)
+        except DeliveryFailed as failure:
+            if failure.status not in GONE:
+                raise
+            return False
+        return True
+
     def delete(self, entry: str) -> None:
         """Take an entry off the page; where that fails, the log says so."""
         try:
