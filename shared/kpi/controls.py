@@ -42,28 +42,39 @@ class Proof:
 
     types: tuple[str, ...]
     proves: str
+    beside: tuple[str, ...] = ()
+    """Types that tell of the same and make no row: they stand in `timeline.jsonl`, or in a figure."""
 
 
 PROOFS: Mapping[str, Proof] = {
     "kpi.json": Proof(
-        (EVERY,), "how soon and how well was acted, against targets; and that the watching itself went on"
+        (EVERY,),
+        "how soon and how well was acted, against targets; and that the watching itself went on",
+        beside=("watched", "drift-found", "drift-checked", "update-reminded", "update-lapsed"),
     ),
     "baseline.json": Proof((), "what earlier weeks were like, and so whether response grows slower"),
     "incidents.csv": Proof(
         incidents_csv.TYPES,
         "which events were judged to be incidents, how grave, by whose rules, and when each was over",
+        beside=("pending", "dropped", "alerts-cleared", "acknowledged-late", "roles-assigned", "checked"),
     ),
-    "drills.csv": Proof(drills_csv.TYPES, "that the response was rehearsed, and how it went"),
+    "drills.csv": Proof(
+        drills_csv.TYPES,
+        "that the response was rehearsed, and how it went",
+        beside=("drill-opened", "drill-missed"),
+    ),
     "alerts.csv": Proof(
         alerts_csv.TYPES, "that every alert was judged, what became of it and which rule decided"
     ),
     "escalations.csv": Proof(
         escalations_csv.TYPES,
         "that unanswered incidents went on to others, when that was due and how late it was",
+        beside=("contact-missing", "contact-unreachable", "oncall-empty", "still-open", "caught-up"),
     ),
     "deliveries.csv": Proof(
         deliveries_csv.TYPES,
         "who was told of what, by which way and when, and what could not be delivered",
+        beside=("acted-on",),
     ),
     "suppressions.csv": Proof(
         suppressions_csv.TYPES,
@@ -77,7 +88,9 @@ PROOFS: Mapping[str, Proof] = {
         oncall_coverage_csv.TYPES, "that somebody was responsible at every hour, or when nobody was"
     ),
     "action_items.csv": Proof(
-        action_items_csv.TYPES, "that what was learned is given to somebody and carried out"
+        action_items_csv.TYPES,
+        "that what was learned is given to somebody and carried out",
+        beside=("action-item-overdue",),
     ),
     "reviews.csv": Proof(
         reviews_csv.TYPES,
@@ -174,8 +187,7 @@ def markdown() -> str:
 def _lines() -> Iterator[str]:
     yield "# Controls"
     yield ""
-    yield "Written from `shared/kpi/controls.py` by `python -m shared.kpi.controls > docs/controls.md`."
-    yield ""
+    yield "Written from `shared/kpi/controls.py` by `python -m shared.kpi.controls > docs/controls.md`.\n"
     yield "Which files of a weekly export bear on which control. Titles are in this project's own words;"
     yield "the standards say it in theirs. In a bundle, `controls.csv` counts rows, and the week's events of"
     yield "the types below, whatever timeline they stand in: those of a drill count for `incidents.csv` as"
@@ -188,11 +200,11 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "## What each file proves"
     yield ""
-    yield "| file | proves | rows are read from |"
-    yield "|---|---|---|"
+    yield "| file | proves | rows are read from | beside it, in `timeline.jsonl` |"
+    yield "|---|---|---|---|"
     for file, proof in PROOFS.items():
-        types = ", ".join("every one" if type == EVERY else f"`{type}`" for type in proof.types)
-        yield f"| `{file}` | {proof.proves} | {types or 'earlier bundles'} |"
+        types, beside = _listed(proof.types), _listed(proof.beside)
+        yield f"| `{file}` | {proof.proves} | {types or 'earlier bundles'} | {beside} |"
     yield ""
     yield "## Which controls an event bears on"
     yield ""
@@ -202,14 +214,22 @@ def _lines() -> Iterator[str]:
         yield f"| `{type}` | {', '.join(names)} |"
 
 
+def _listed(types: tuple[str, ...]) -> str:
+    return ", ".join("every one" if type == EVERY else f"`{type}`" for type in types)
+
+
 def by_type() -> dict[str, list[str]]:
     """The controls that each type of event bears on, beside those that every event does."""
     tagged: dict[str, list[str]] = {}
     for control in CONTROLS:
-        for type in dict.fromkeys(type for file in control.files for type in PROOFS[file].types):
+        for type in dict.fromkeys(type for file in control.files for type in _telling(PROOFS[file])):
             if type != EVERY:
                 tagged.setdefault(type, []).append(control.name)
     return tagged
+
+
+def _telling(proof: Proof) -> tuple[str, ...]:
+    return proof.types + proof.beside
 
 
 if __name__ == "__main__":
