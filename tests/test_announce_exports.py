@@ -147,3 +147,20 @@ def test_everybody_has_a_link_of_their_own(desk: Desk) -> None:
     desk.ready("ann", "bob", link=DAY, ann=("a",), bob=("b",))
     assert desk.announce() == 2
     assert len(set(desk.addresses())) == len({each["link"] for each in desk.noted("link-made")}) == 2
+
+
+def test_whoever_was_told_by_name_is_not_told_again_once_on_call(desk: Desk) -> None:
+    desk.ready("ann", "sre", bob=("busy",), ann=("a",))
+    assert [desk.announce(after=hours(10)), desk.announce(after=DAY + hours(10))] == [1, 0]
+    assert desk.announced() == [("ann", "a")]
+    assert desk.announce(after=2 * DAY + hours(10)) == 0
+    assert len(desk.heard()) == 1
+
+
+def test_a_bundle_whose_record_is_still_to_come_is_announced_once_it_is_there(desk: Desk) -> None:
+    desk.ready("ann", link=DAY, ann=("a",))
+    [noted] = [name for name in desk.exports.blobs if name.endswith(".noted")]
+    record = desk.exports.blobs.pop(noted)
+    assert desk.announce() == 0
+    desk.exports.blobs[noted] = record
+    assert desk.announce() == 1

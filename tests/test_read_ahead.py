@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from shared.domain.errors import StoreUnavailable
 from shared.domain.timeline import Event
-from shared.workflows.read_ahead import AHEAD, read_ahead
+from shared.workflows.read_ahead import AHEAD, EVENTS, read_ahead
 from tests.stories import MONDAY, Story
 
 SUBJECTS = [f"INC-{n:08d}-1" for n in range(3 * AHEAD)]
@@ -20,7 +21,7 @@ def timeline(subject: str) -> list[Event]:
 
 @pytest.mark.parametrize("count", [0, 1, AHEAD - 1, AHEAD, AHEAD + 1, 3 * AHEAD])
 def test_every_timeline_comes_once_and_in_order(count: int) -> None:
-    read = list(read_ahead(SUBJECTS[:count], timeline))
+    read = [(subject, list(events)) for subject, events in read_ahead(SUBJECTS[:count], timeline)]
     assert read == [(subject, timeline(subject)) for subject in SUBJECTS[:count]]
 
 
@@ -55,3 +56,17 @@ def test_what_cannot_be_read_is_said_in_its_turn_and_nothing_is_begun_after_it()
     with pytest.raises(StoreUnavailable):
         next(reading)
     assert len(begun) <= AHEAD + 2
+
+
+def test_of_a_long_timeline_the_rest_is_read_as_it_is_taken() -> None:
+    given = 0
+
+    def read(subject: str) -> Iterator[Event]:
+        nonlocal given
+        for event in timeline(subject) * (3 * EVENTS):
+            given += 1
+            yield event
+
+    [(_, events)] = read_ahead(SUBJECTS[:1], read)
+    assert given == EVENTS
+    assert len(list(events)) == given == 3 * EVENTS

@@ -89,6 +89,8 @@ class ErasingTexts:
         partition, n = rows.place_of(incident_id)
         row = point(self.table, partition, rows.incident_key(n))
         if row is None:
+            if tag is not None:
+                raise Conflict(f"there is no {incident_id} any more")
             return
         erased = replace(rows.incident_of(row), title=ERASED_TITLE, summary="")
         submit(self.table, [put_back(rows.incident_row(erased, row["commits"]), tag or tag_of(row))])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ from shared.domain.plan import Contact, Plan
 from shared.domain.ways import open_ways
 from shared.domain.week import week_bounds
 from shared.export_ports import Exports
-from shared.kpi.shelf import Bundle
+from shared.kpi.shelf import NOTED, Bundle
 from shared.ports import Channel, Journals, Plans, Secrets
 from shared.workflows import export_kpis
 from shared.workflows.export_kpis import write_once
@@ -63,7 +63,9 @@ class AnnounceExports:
         return done
 
     def _tell_all(self, plan: Plan, bundle: Bundle, clock: Clock) -> int:
-        known = set(self.exports.names(bundle.beside(ANNOUNCED)))
+        known = set(self.exports.names(bundle.beside("")))
+        if bundle.beside(NOTED) not in known:
+            return 0  # it is being made by another instance; the next run tells of it
         left: dict[str, list[str]] = {}
         """By contact, or by rotation where nobody is on call: the markers of the names that lead there."""
         for name in plan.exports.notify:
@@ -73,15 +75,21 @@ class AnnounceExports:
                 left.setdefault((contacts or [name])[0], []).append(marker)
         done = 0
         for name, markers in left.items():
-            contact = plan.directory.contacts.get(name)
+            contact, own = plan.directory.contacts.get(name), bundle.beside(f"{ANNOUNCED}-{name}")
+            if contact and own in known:  # told already, by another name
+                self._mark(markers)
+                continue
             sent = self._tell(plan, bundle, contact, clock) if contact else NOBODY
             if sent.again and not sent.accepted and clock() - _ended(plan, bundle) < TRIED_FOR:
                 continue
             self._note(plan, bundle, name, sent.channel if sent.accepted else None, clock())
             done += sent.accepted
-            for marker in markers:
-                write_once(self.exports, marker)
+            self._mark((own, *markers))
         return done
+
+    def _mark(self, markers: Iterable[str]) -> None:
+        for marker in markers:
+            write_once(self.exports, marker)
 
     def _tell(self, plan: Plan, bundle: Bundle, contact: Contact, clock: Clock) -> Told:
         message = self._message(plan, bundle, contact.name, clock())

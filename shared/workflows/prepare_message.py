@@ -79,7 +79,7 @@ class Holder:
         self._name: str | None = None
 
     def name(self, incident: Incident, people: People) -> str:
-        """Nobody where that cannot be read just now: what is sent does not wait for it."""
+        """Nobody, for the whole round, where that cannot be read: what is sent does not wait for it."""
         if incident.status != "acknowledged" or incident.acknowledged_by is None:
             return ""
         with self._lock:
@@ -88,7 +88,7 @@ class Holder:
                     self._name = people.name(incident.acknowledged_by.removeprefix(PERSON)) or ""
                 except StoreUnavailable as out:
                     log.warning("%s: nobody knows who has it (%s)", incident.id, out)
-                    return ""
+                    self._name = ""
             return self._name
 
 
