@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from shared.adapters.heartbeats import Heartbeats
 from shared.adapters.ledger_table import LedgerTable
@@ -30,6 +33,8 @@ ADA = Principal("id-ada", "ada", frozenset({"Admin"}))
 AUD = Principal("id-aud", "aud", frozenset({"Auditor"}))
 DAY = timedelta(days=1)
 RESOLVED = NOON + minutes(30)
+TEXTS, INCIDENTS = 90, 400
+TEXTS_END, END = RESOLVED + TEXTS * DAY, RESOLVED + INCIDENTS * DAY
 
 
 class CutOff(PurgeTables):
@@ -150,3 +155,12 @@ class Keeping(Stage):
             for row in self.index.table.rows(f"s{shard}", "l|", "x")
             if str(row["RowKey"]).endswith(f"|{subject}")
         ]
+
+
+@pytest.fixture
+def keeping(storage: str) -> Iterator[Keeping]:
+    """Texts are kept for `TEXTS` days, incidents for `INCIDENTS`; the first week has its bundle."""
+    with Keeping(storage) as stage:
+        stage.keeps(TEXTS, INCIDENTS)
+        stage.exported()
+        yield stage

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from shared.adapters.rollouts_table import RolloutsTable
 from shared.adapters.rules_text import freeze
@@ -94,3 +96,18 @@ class Rolling(Stage):
             if len(side) < count:
                 side.append(f"alert-{nth}")
         return taken, left
+
+
+@pytest.fixture
+def rolling(storage: str) -> Iterator[Rolling]:
+    with Rolling(storage) as rolling:
+        yield rolling
+
+
+@pytest.fixture
+def begun(rolling: Rolling) -> Rolling:
+    """A rollout of new rules that began at noon."""
+    rolling.keep(NOON - hours(1))
+    rolling.deploys(NEW)
+    rolling.keep()
+    return rolling

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -22,23 +21,10 @@ from shared.workflows.note_in_journal import note_once
 from shared.workflows.respond_to_incident import Declaration
 from tests.builders import NOON, an_alert, hours, minutes
 from tests.keeper import Keeper
-from tests.rolling import ADA, NEW, NEWER, RITA, Rolling
+from tests.rolling import ADA, NEW, NEWER, RITA, Rolling, begun, rolling
 from tests.stage import OnePlan
 
-
-@pytest.fixture
-def rolling(storage: str) -> Iterator[Rolling]:
-    with Rolling(storage) as rolling:
-        yield rolling
-
-
-@pytest.fixture
-def begun(rolling: Rolling) -> Rolling:
-    """A rollout of new rules that began at noon."""
-    rolling.keep(NOON - hours(1))
-    rolling.deploys(NEW)
-    rolling.keep()
-    return rolling
+__all__ = ["begun", "rolling"]
 
 
 def test_until_the_rollout_is_on_record_new_incidents_keep_the_stable_rules(rolling: Rolling) -> None:

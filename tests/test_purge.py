@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,19 +16,10 @@ from shared.domain.response import Note
 from shared.domain.timeline import Text, first_break
 from shared.workflows import purge
 from tests.builders import NOON, an_alert, hours, minutes
-from tests.keeping import ADA, DAY, RESOLVED, Keeping
+from tests.keeping import ADA, DAY, END, INCIDENTS, TEXTS, TEXTS_END, Keeping, keeping
 
+__all__ = ["keeping"]
 MOMENT = timedelta(microseconds=1)
-TEXTS, INCIDENTS = 90, 400
-TEXTS_END, END = RESOLVED + TEXTS * DAY, RESOLVED + INCIDENTS * DAY
-
-
-@pytest.fixture
-def keeping(storage: str) -> Iterator[Keeping]:
-    with Keeping(storage) as stage:
-        stage.keeps(TEXTS, INCIDENTS)
-        stage.exported()
-        yield stage
 
 
 def test_texts_go_at_the_end_of_their_window_and_nothing_else_does(keeping: Keeping) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,20 +15,11 @@ from shared.domain.response import Note, Reopen
 from shared.domain.timeline import Text, first_break
 from shared.workflows import purge
 from tests.builders import NOON, hours, minutes
-from tests.keeping import ADA, DAY, RESOLVED, Keeping
+from tests.keeping import ADA, DAY, END, INCIDENTS, TEXTS_END, Keeping, keeping
 
+__all__ = ["keeping"]
 MOMENT = timedelta(microseconds=1)
-TEXTS, INCIDENTS = 90, 400
-TEXTS_END, END = RESOLVED + TEXTS * DAY, RESOLVED + INCIDENTS * DAY
 WORDS = "Ana Ruiz cannot log in"
-
-
-@pytest.fixture
-def keeping(storage: str) -> Iterator[Keeping]:
-    with Keeping(storage) as stage:
-        stage.keeps(TEXTS, INCIDENTS)
-        stage.exported()
-        yield stage
 
 
 def spoken(keeping: Keeping, incident: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from shared.adapters import erasing_texts
@@ -14,19 +12,10 @@ from shared.domain.errors import StoreUnavailable
 from shared.domain.response import Note
 from shared.domain.timeline import Text
 from tests.builders import minutes
-from tests.keeping import DAY, RESOLVED, Keeping
+from tests.keeping import END, INCIDENTS, RESOLVED, TEXTS_END, Keeping, keeping
 
-TEXTS, INCIDENTS = 90, 400
-TEXTS_END, END = RESOLVED + TEXTS * DAY, RESOLVED + INCIDENTS * DAY
+__all__ = ["keeping"]
 ERASURE = "0123456789abcdef 2026-11-18T12:20:00+00:00"
-
-
-@pytest.fixture
-def keeping(storage: str) -> Iterator[Keeping]:
-    with Keeping(storage) as stage:
-        stage.keeps(TEXTS, INCIDENTS)
-        stage.exported()
-        yield stage
 
 
 def texts_of(keeping: Keeping, incident: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,22 +12,13 @@ from shared.domain.response import Note, Reopen
 from shared.domain.timeline import Text
 from shared.workflows import purge
 from tests.builders import NOON, hours, minutes
-from tests.keeping import ADA, DAY, RESOLVED, Keeping
+from tests.keeping import ADA, DAY, END, INCIDENTS, RESOLVED, TEXTS_END, Keeping, keeping
 
+__all__ = ["keeping"]
 MOMENT = timedelta(microseconds=1)
-TEXTS, INCIDENTS = 90, 400
-TEXTS_END, END = RESOLVED + TEXTS * DAY, RESOLVED + INCIDENTS * DAY
 WEEK = "2026-W47"
 AGAIN = Reopen(Text("it is back", "cd" * 16))
 MORE = Note("note", Text("one more thing", "ef" * 16))
-
-
-@pytest.fixture
-def keeping(storage: str) -> Iterator[Keeping]:
-    with Keeping(storage) as stage:
-        stage.keeps(TEXTS, INCIDENTS)
-        stage.exported()
-        yield stage
 
 
 def cut_off(keeping: Keeping, calls: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -23,23 +22,10 @@ from shared.domain.response import Resolve
 from shared.domain.rollout import PlanRecord
 from shared.domain.trial import place
 from tests.builders import NOON, a_plan, a_severity, an_alert, hours, minutes, seconds, some_rules
-from tests.rolling import ADA, NEW, Rolling
+from tests.rolling import ADA, NEW, Rolling, begun, rolling
 from tests.stage import OnePlan
 
-
-@pytest.fixture
-def rolling(storage: str) -> Iterator[Rolling]:
-    with Rolling(storage) as rolling:
-        yield rolling
-
-
-@pytest.fixture
-def begun(rolling: Rolling) -> Rolling:
-    """A rollout of new rules that began at noon."""
-    rolling.keep(NOON - hours(1))
-    rolling.deploys(NEW)
-    rolling.keep()
-    return rolling
+__all__ = ["begun", "rolling"]
 
 
 def filed(rolling: Rolling) -> str:

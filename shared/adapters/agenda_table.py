@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from shared.adapters.entity_groups import point, put, save_on_tag, span, submit, tag_of
 from shared.adapters.table_wire import WiredTable
 from shared.domain.agenda import AgendaState, Duty, Gap, Reading
 from shared.domain.oncall import Absence
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp, stamp_or_none
 
 PIECE = 15_000
 """Characters of JSON in one property, which takes 64 KiB."""
@@ -49,7 +48,7 @@ class AgendaTable:
                 {
                     "absences": [[stamp(each.since), stamp(each.until)] for each in reading.absences],
                     "tried_at": stamp(reading.tried_at),
-                    "read_at": _stamped(reading.read_at),
+                    "read_at": stamp_or_none(reading.read_at),
                     "failing": reading.failing,
                 }
             ),
@@ -80,7 +79,7 @@ def _state_json(state: AgendaState) -> dict[str, Any]:
             for duty in state.duties
         ],
         "gaps": [[gap.rotation, stamp(gap.since), stamp(gap.until), gap.ends] for gap in state.gaps],
-        "held_until": _stamped(state.held_until),
+        "held_until": stamp_or_none(state.held_until),
     }
 
 
@@ -96,7 +95,7 @@ def _state(found: Mapping[str, Any]) -> AgendaState:
             Gap(rotation, parse_stamp(since), parse_stamp(until), ends)
             for rotation, since, until, ends in found["gaps"]
         ),
-        _instant(found["held_until"]),
+        parse_or_none(found["held_until"]),
     )
 
 
@@ -104,18 +103,10 @@ def _reading(found: Mapping[str, Any]) -> Reading:
     return Reading(
         _absences(found["absences"]),
         parse_stamp(found["tried_at"]),
-        _instant(found["read_at"]),
+        parse_or_none(found["read_at"]),
         found["failing"],
     )
 
 
 def _absences(found: Iterable[list[str]]) -> tuple[Absence, ...]:
     return tuple(Absence(parse_stamp(since), parse_stamp(until)) for since, until in found)
-
-
-def _stamped(instant: datetime | None) -> str | None:
-    return None if instant is None else stamp(instant)
-
-
-def _instant(text: str | None) -> datetime | None:
-    return None if text is None else parse_stamp(text)

@@ -9,7 +9,7 @@ from typing import Any
 from shared.adapters.entity_groups import create, new_commit, point, replace, span, submit_once, tag_of
 from shared.adapters.table_wire import WiredTable
 from shared.domain.errors import Conflict, StoreUnavailable
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp
 from shared.domain.watch import Hour
 
 MOST_TRIES = 12
@@ -70,8 +70,8 @@ class Heartbeats:
             yield Hour(
                 datetime.strptime(row["RowKey"].removeprefix("h|"), "%Y-%m-%dT%H").replace(tzinfo=UTC),
                 int(row["runs"]),
-                parse_stamp(row["first"]) if "first" in row else None,
-                parse_stamp(row["last"]) if "last" in row else None,
+                parse_or_none(row.get("first")),
+                parse_or_none(row.get("last")),
                 int(row["longest_gap_seconds"]),
                 int(row.get("probes", 0)),
                 int(row.get("probes_failed", 0)),
@@ -79,7 +79,7 @@ class Heartbeats:
 
     def _last_of_hour_before(self, started: datetime) -> datetime | None:
         row = point(self.table, _BEATS, _key(started - timedelta(hours=1)))
-        return parse_stamp(row["last"]) if row is not None and "last" in row else None
+        return None if row is None else parse_or_none(row.get("last"))
 
     def _change(
         self,

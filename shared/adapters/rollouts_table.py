@@ -10,7 +10,7 @@ from shared.adapters.agenda_table import pieces, read_pieces
 from shared.adapters.entity_groups import point, save_on_tag, tag_of
 from shared.adapters.table_wire import WiredTable
 from shared.domain.rollout import Comparison, Figures, Leaves, Note, PlanRecord, Stand
-from shared.domain.timeline import parse_stamp, stamp
+from shared.domain.timeline import parse_or_none, parse_stamp, stamp
 
 _RECORD = "versions"
 _SECOND = timedelta(seconds=1)
@@ -82,7 +82,6 @@ def _stand_shown(stand: Stand) -> dict[str, Any]:
 
 def _stand(found: Mapping[str, Any]) -> Stand:
     old, new = found["incidents"]
-    reckoned_at = found["reckoned_at"]
     return Stand(
         found["rules"],
         tuple(found["stages"]),
@@ -93,5 +92,5 @@ def _stand(found: Mapping[str, Any]) -> Stand:
         parse_stamp(found["look_at"]),
         found["stage"],
         Figures(old, new, tuple(Comparison(*each) for each in found["comparisons"])),
-        None if reckoned_at is None else parse_stamp(reckoned_at),
+        parse_or_none(found["reckoned_at"]),
     )

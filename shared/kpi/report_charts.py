@@ -42,27 +42,24 @@ class Chart:
     bars: bool = False
 
 
+def _spread(kpi: str) -> tuple[Line, ...]:
+    """The lines of a KPI that is a time."""
+    return Line(kpi, "p50", "p50"), Line(kpi, "p90", "p90"), Line(kpi, "value", "mean")
+
+
 CHARTS = (
     Chart(
         "acknowledge",
         "Time to acknowledge",
         "seconds",
-        (
-            Line("time_to_acknowledge", "p50", "p50"),
-            Line("time_to_acknowledge", "p90", "p90"),
-            Line("time_to_acknowledge", "value", "mean"),
-        ),
+        _spread("time_to_acknowledge"),
         "time_to_acknowledge",
     ),
     Chart(
         "resolve",
         "Time to resolve",
         "seconds",
-        (
-            Line("time_to_resolve", "p50", "p50"),
-            Line("time_to_resolve", "p90", "p90"),
-            Line("time_to_resolve", "value", "mean"),
-        ),
+        _spread("time_to_resolve"),
         "time_to_resolve",
     ),
     Chart(

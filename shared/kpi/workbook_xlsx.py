@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared.kpi.bundle import PIECE, Spool, zipped
 from shared.kpi.csv_cells import neutral
 from shared.kpi.csv_rows import rows_of
+from shared.kpi.shelf import DATA
 
 if TYPE_CHECKING:
     from xlsxwriter.format import Format
@@ -20,21 +21,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 NAME = "workbook.xlsx"
-SHEETS = (
-    "incidents.csv",
-    "drills.csv",
-    "alerts.csv",
-    "escalations.csv",
-    "deliveries.csv",
-    "suppressions.csv",
-    "plan_changes.csv",
-    "oncall_coverage.csv",
-    "action_items.csv",
-    "reviews.csv",
-    "access.csv",
-    "controls.csv",
-    "audit.csv",
-)
+SHEETS = tuple(name for name in DATA if name.endswith(".csv"))
 """The members that get a sheet of their name each, in this order, behind the sheet ``KPIs``."""
 KPIS = "KPIs"
 PARTS = {"by_severity": "severity", "by_service": "service", "by_version": "version"}

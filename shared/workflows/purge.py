@@ -17,8 +17,8 @@ from shared.domain.retention import Counts, Kept, What
 from shared.domain.timeline import parse_stamp, stamp
 from shared.domain.week import week_of
 from shared.export_ports import Exports
-from shared.kpi import shelf
 from shared.ports import IncidentStore, Journals, Plans, Stored
+from shared.workflows.export_kpis import list_bundles
 from shared.workflows.keep_holds import KEEPING, KeepHolds
 from shared.workflows.punctuality import let_others_go_first
 from shared.workflows.read_calendars import attempt
@@ -158,7 +158,7 @@ class Purge:
             return
         if self.holds.held(plan, None) is not None:
             return
-        bundles = shelf.complete(self.exports.names(f"{plan.name}/"))
+        bundles = list_bundles(plan.name, self.exports)
         rounds[plan.name] = _Round(
             plan,
             week_of(now - keep.texts, plan.rules.timezone) if keep.texts else "",
